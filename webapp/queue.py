@@ -1,0 +1,130 @@
+"""The doorbell. The only place in webapp that knows RQ; what is rung carries a lane or an id, never data.
+
+Losing Redis costs time, never work: the rows in SQL are the queue, and the beat rings again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue
+
+log = logging.getLogger(__name__)
+
+DRAIN = "jobs.tasks.drain"
+RUN_ISOLATED = "jobs.tasks.run_isolated"
+FLAG_TTL_S = 5  # a bell that nobody answered may be rung again after this
+BREAKER_S = 2.0  # Redis failed: do not ask again for this long
+
+
+def queue_name(lane: str) -> str:
+    """The RQ queue of a lane. One queue per worker process: RQ loses jobs between several."""
+    return f"signalbox-{lane}"
+
+
+class Doorbell(Protocol):
+    """Rings workers. Never raises; answers whether the bell could be rung."""
+
+    def ring(self, lane: str) -> bool: ...
+
+    def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool: ...
+
+    def answer(self, name: str) -> None: ...
+
+    def is_alive(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class RecordingDoorbell:
+    """Keeps what was rung in a list, for tests."""
+
+    def __init__(self) -> None:
+        self.rung: list[str] = []
+
+    def ring(self, lane: str) -> bool:
+        self.rung.append(lane)
+        return True
+
+    def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool:
+        self.rung.extend(delivery_id for delivery_id, _ in deliveries)
+        return True
+
+    def answer(self, name: str) -> None:
+        return None
+
+    def is_alive(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        return None
+
+
+class RedisDoorbell:
+    """One RQ job per lane at a time, held back by a ``SET NX`` flag that the drain takes down when it starts."""
+
+    def __init__(self, redis_url: str) -> None:
+        # redis-py's defaults block for up to 59 s on a hung server; accepting must not.
+        self._redis = redis.Redis.from_url(
+            redis_url, socket_timeout=0.25, socket_connect_timeout=0.25, retry=Retry(NoBackoff(), 0)
+        )
+        self._queues: dict[str, Queue] = {}
+        self._quiet_until = 0.0
+
+    def ring(self, lane: str) -> bool:
+        """Ask for a drain of ``lane`` unless one is already asked for."""
+        return self._guarded(lambda: self._ring(lane))
+
+    def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool:
+        """Ask for one forked job per ``(delivery id, timeout in seconds)``, unless it is asked for already."""
+        return self._guarded(lambda: [self._ring_one(i, t) for i, t in deliveries])
+
+    def answer(self, name: str) -> None:
+        """Take the flag of a lane or delivery down: from here on it may be rung again."""
+        self._guarded(lambda: self._redis.delete(_flag(name)))
+
+    def is_alive(self) -> bool:
+        """Whether Redis answers now."""
+        try:
+            return bool(self._redis.ping())
+        except redis.RedisError:
+            return False
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def _ring(self, lane: str) -> None:
+        if self._redis.set(_flag(lane), 1, nx=True, ex=FLAG_TTL_S):
+            self._queue(lane).enqueue(DRAIN, lane, job_timeout=3600, result_ttl=0, failure_ttl=3600)
+
+    def _ring_one(self, delivery_id: str, timeout_s: float) -> None:
+        if self._redis.set(_flag(delivery_id), 1, nx=True, ex=FLAG_TTL_S * 6):
+            self._queue("isolated").enqueue(
+                RUN_ISOLATED, delivery_id, job_timeout=int(timeout_s) + 15, result_ttl=0, failure_ttl=3600
+            )
+
+    def _queue(self, lane: str) -> Queue:
+        if lane not in self._queues:
+            self._queues[lane] = Queue(queue_name(lane), connection=self._redis, serializer="json")
+        return self._queues[lane]
+
+    def _guarded(self, ring: Callable[[], object]) -> bool:
+        if time.monotonic() < self._quiet_until:
+            return False
+        try:
+            ring()
+        except redis.RedisError as error:
+            self._quiet_until = time.monotonic() + BREAKER_S
+            log.warning("Redis does not answer, the beat will ring again: %s", error, extra={"action": "ring_failed"})
+            return False
+        return True
+
+
+def _flag(name: str) -> str:
+    return f"signalbox:rung:{name}"

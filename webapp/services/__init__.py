@@ -1,0 +1,1 @@
+"""Use cases: read, decide, write, commit, ring and tell. A service owns its transaction."""

@@ -1,0 +1,126 @@
+"""Connections to SQLite or PostgreSQL, one ``Database`` per process. An engine must never cross a fork."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, create_engine, event, func, select, text
+from sqlalchemy import exc as sa_exc
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine import Engine
+from sqlalchemy.types import Text
+
+from webapp.domain.errors import Unavailable
+
+BUSY_TIMEOUT_MS = 5000
+
+
+class Database:
+    """``read()`` and ``write()`` give a connection inside a transaction; leaving the block commits or rolls back.
+
+    On SQLite a writer begins with ``BEGIN IMMEDIATE`` (a deferred transaction that turns writer fails at
+    once with SQLITE_BUSY_SNAPSHOT) and one writer at a time per process waits on a lock instead of in
+    SQLite's unfair busy handler.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self._writer = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read transaction: one snapshot on SQLite, read committed on PostgreSQL."""
+        with _translated(), self.engine.connect() as conn, conn.begin():
+            yield conn
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction; commits on leaving the block. Raises ``Unavailable`` when the database is not there."""
+        if not self.is_sqlite:
+            with _translated(), self.engine.begin() as conn:
+                yield conn
+            return
+        with self._writer, _translated(), self.engine.connect() as conn:
+            conn = conn.execution_options(signalbox_write=True)
+            with conn.begin():
+                yield conn
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (sa_exc.OperationalError, sa_exc.TimeoutError) as error:
+        raise Unavailable("The database does not answer; nothing was stored. Try again.") from error
+
+
+def _sqlite_engine(url: str) -> Engine:
+    path = url.removeprefix("sqlite:///")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=20, max_overflow=60, pool_timeout=5, connect_args={"timeout": 5})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(dbapi: Any, _record: Any) -> None:
+        dbapi.isolation_level = None  # we say BEGIN ourselves
+        cursor = dbapi.cursor()
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",  # fsync before the sender hears 202
+            "foreign_keys=ON",
+            "journal_size_limit=67108864",
+            "cache_size=-16384",
+            "temp_store=MEMORY",
+            "trusted_schema=OFF",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(conn: Connection) -> None:
+        write = conn.get_execution_options().get("signalbox_write")
+        conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: str) -> Engine:
+    url = url.replace("postgres://", "postgresql://", 1).replace("postgresql://", "postgresql+psycopg://", 1)
+    timeouts = "-c lock_timeout=5000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=30000"
+    return create_engine(
+        url,
+        pool_size=10,
+        max_overflow=20,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "options": timeouts, "tcp_user_timeout": 10000},
+    )
+
+
+def within(conn: Connection, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
+    """``column IN values`` as one bind parameter, so that the statement text stays the same for any count."""
+    if conn.dialect.name == "sqlite":
+        listed = func.json_each(bindparam(None, json.dumps(list(values)), Text)).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == func.any(bindparam(None, list(values), ARRAY(Text)))
+
+
+def is_alive(db: Database) -> bool:
+    """Whether the database answers a trivial query."""
+    try:
+        with db.read() as conn:
+            conn.execute(text("SELECT 1"))
+    except Unavailable:
+        return False
+    return True

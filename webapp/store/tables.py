@@ -1,0 +1,381 @@
+"""Every table, in one place. Instants are aware datetimes in Python and microseconds since 1970 (UTC) in SQL.
+
+Ids are text that sorts by time (see ``webapp.domain.ids``). JSON is stored as text: what was received
+is what is shown, on both databases.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Computed,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as a BIGINT of microseconds: equal, ordered and divisible alike on both databases."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+class Json(TypeDecorator[Any]):
+    """A small JSON document of ours (labels, options, policies), kept as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class Autokey(TypeDecorator[int]):
+    """A growing integer key: BIGINT on PostgreSQL, INTEGER (the rowid) on SQLite."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else BigInteger())
+
+
+def _id(length: int = 32) -> Any:
+    """Text that is compared byte by byte (PostgreSQL would follow the locale)."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# What happened. Immutable but for the counts, which follow the deliveries in the same transaction.
+events = Table(
+    "events",
+    metadata,
+    Column("uid", _id(), primary_key=True),  # the hub's own id: unique over all sources, sorts by arrival
+    Column("id", _id(200), nullable=False),  # the sender's id, or the uid when none was sent
+    Column("source", _id(200), nullable=False),
+    Column("type", _id(128), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("subject", Text),
+    Column("timestamp", Instant, nullable=False),  # when it happened, says the sender
+    Column("received_at", Instant, nullable=False),  # when the hub accepted it
+    Column("payload", Text, nullable=False),  # JSON text
+    Column("labels", Json, nullable=False),
+    Column("received_by", _id(64), nullable=False),  # actor: "key:key_…", "user:usr_…", "system:system"
+    Column("correlation_id", Text),
+    Column("causation_id", Text),
+    Column("trace_id", Text),
+    Column("duplicates", Integer, nullable=False, server_default="0"),
+    Column("duplicate_at", Instant),
+    Column("total", Integer, nullable=False, server_default="0"),  # deliveries
+    Column("open", Integer, nullable=False, server_default="0"),  # not yet in a final state
+    Column("succeeded", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),  # dead or cancelled
+    Column("problem", Text),  # why it was rejected, else NULL
+    Column(
+        "status",
+        _id(16),
+        Computed(
+            "CASE WHEN problem IS NOT NULL THEN 'rejected' WHEN total = 0 THEN 'unrouted' "
+            "WHEN open > 0 THEN 'processing' WHEN failed = 0 THEN 'succeeded' "
+            "WHEN succeeded > 0 THEN 'partial' ELSE 'failed' END",
+            persisted=True,
+        ),
+    ),
+    UniqueConstraint("source", "id"),
+    Index("ix_events_id", "id"),
+    Index("ix_events_type_uid", "type", "uid"),
+    Index("ix_events_status_uid", "status", "uid"),
+)
+
+# A routing rule. Deleted ones stay as rows (deleted_at) so that history can name them.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("pattern", Text, nullable=False),  # glob over the event type
+    Column("condition", Json),  # condition tree or NULL
+    Column("handler", _id(128), nullable=False),
+    Column("options", Json, nullable=False),  # the handler's own options
+    Column("retry", Json, nullable=False),  # domain.retry.RetryPolicy.to_json()
+    Column("timeout_ms", Integer, nullable=False),
+    Column("paused_at", Instant),
+    Column("pause_reason", Text),
+    Column("revision", Integer, nullable=False, server_default="1"),  # for compare-and-set edits
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+)
+
+# One event x one subscription: the unit of work. These rows are the outbox.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("event_uid", _id(), ForeignKey("events.uid"), nullable=False),
+    Column("subscription_id", _id(), ForeignKey("subscriptions.id"), nullable=False),
+    Column("handler", _id(128), nullable=False),
+    Column("lane", _id(16), nullable=False),  # "default" or "isolated"
+    Column("state", _id(16), nullable=False),
+    Column("reason", _id(16)),  # of a dead one: exhausted permanent expired lost no_handler
+    Column("attempt", Integer, nullable=False, server_default="0"),  # number of the running or last attempt
+    Column("tries_used", Integer, nullable=False, server_default="0"),  # attempts that count against the policy
+    Column("crashes", Integer, nullable=False, server_default="0"),  # attempts that took their worker down
+    Column("due_at", Instant, nullable=False),
+    Column("lease_owner", _id(160)),
+    Column("lease_until", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),  # of the running or last attempt
+    Column("finished_at", Instant),
+    Column("error_type", Text),  # of the last failed attempt
+    Column("error_message", Text),
+    Column("progress_done", Float),
+    Column("progress_total", Float),
+    Column("progress_message", Text),
+    Column("replay", Integer, nullable=False, server_default="0"),  # 0, or the number of the replay
+    Column("replay_of", _id()),
+    Column("v", Integer, nullable=False, server_default="0"),  # grows with every change of state
+    UniqueConstraint("event_uid", "subscription_id", "replay"),
+    # claim: the oldest due row of a lane
+    Index(
+        "ix_deliveries_due",
+        "lane",
+        "due_at",
+        "id",
+        sqlite_where=text("state IN ('pending', 'waiting')"),
+        postgresql_where=text("state IN ('pending', 'waiting')"),
+    ),
+    # rescue: leases that ran out
+    Index(
+        "ix_deliveries_lease",
+        "lease_until",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    Index("ix_deliveries_state_id", "state", "id"),
+    Index("ix_deliveries_subscription_id_id", "subscription_id", "id"),
+)
+
+# One try of a delivery; written once, when the try is over.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("delivery_id", _id(), ForeignKey("deliveries.id"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("event_uid", _id(), nullable=False),
+    Column("subscription_id", _id(), nullable=False),
+    Column("worker", _id(128), nullable=False),
+    Column("due_at", Instant, nullable=False),  # waiting time = started_at - due_at
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    # succeeded failed timed_out crashed interrupted discarded snoozed skipped cancelled
+    Column("outcome", _id(16), nullable=False),
+    Column("error_type", Text),
+    Column("error_message", Text),
+    Column("stack", Text),
+    Column("result", Text),  # JSON text, 64 KiB at most
+    Column("next_due_at", Instant),
+    UniqueConstraint("delivery_id", "n"),
+    # a second, independent guard: at most one recorded success of a delivery
+    Index(
+        "uq_attempts_one_success",
+        "delivery_id",
+        unique=True,
+        sqlite_where=text("outcome = 'succeeded'"),
+        postgresql_where=text("outcome = 'succeeded'"),
+    ),
+    # the errors page, newest first
+    Index(
+        "ix_attempts_errors",
+        "id",
+        sqlite_where=text("error_type IS NOT NULL"),
+        postgresql_where=text("error_type IS NOT NULL"),
+    ),
+    Index("ix_attempts_event_uid", "event_uid"),
+)
+
+log_lines = Table(
+    "log_lines",
+    metadata,
+    Column("seq", Autokey, primary_key=True, autoincrement=True),
+    Column("delivery_id", _id(), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("level", _id(8), nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_log_lines_delivery_id_seq", "delivery_id", "seq"),
+)
+
+# Handlers that the workers offer; a worker writes its catalogue when it starts.
+handlers = Table(
+    "handlers",
+    metadata,
+    Column("name", _id(128), primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("isolated", Boolean, nullable=False),
+    Column("options_schema", Json, nullable=False),  # JSON Schema (2020-12) of the options
+    Column("origin", Text, nullable=False),  # "built-in" or the plug-in package
+    Column("seen_at", Instant, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", _id(128), primary_key=True),
+    Column("kind", _id(16), nullable=False),  # shared, isolated, beat
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("state", _id(16), nullable=False),  # idle busy stopping
+    Column("running", Integer, nullable=False, server_default="0"),
+    Column("finished", BigInteger, nullable=False, server_default="0"),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
+# Per-minute counts and histograms, written in the transaction that they count.
+counters = Table(
+    "counters",
+    metadata,
+    Column("minute", Integer, primary_key=True, autoincrement=False),  # minutes since 1970
+    Column("subject", _id(), primary_key=True),  # subscription id, or "" for events
+    # accepted duplicate unrouted rejected | succeeded failed dead skipped | wait run (histograms)
+    Column("measure", _id(16), primary_key=True),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),  # domain.histogram bucket, else 0
+    Column("n", BigInteger, nullable=False),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("severity", _id(16), nullable=False),  # info success warning error
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("link", Text),  # a path of the hub
+    Column("event_uid", _id()),
+    Column("dedupe_key", _id(200)),
+    Column("count", Integer, nullable=False, server_default="1"),
+    Column("last_at", Instant, nullable=False),
+    Index("ix_notifications_dedupe_key_id", "dedupe_key", "id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("username", _id(64), nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),  # Argon2id, encoded form
+    Column("role", _id(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled_at", Instant),
+    Column("read_through", _id()),  # newest notification that was marked read
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", _id(64), primary_key=True),  # SHA-256 of the token in the cookie, hex
+    Column("user_id", _id(), ForeignKey("users.id"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("ip", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("hint", _id(16), nullable=False),  # the first characters, to recognise it by
+    Column("secret_hash", _id(64), nullable=False, unique=True),  # SHA-256 of the whole key, hex
+    Column("role", _id(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", _id(64), nullable=False),
+    Column("last_used_at", Instant),
+    Column("revoked_at", Instant),
+)
+
+one_time_links = Table(
+    "one_time_links",
+    metadata,
+    Column("token_hash", _id(64), primary_key=True),
+    Column("purpose", _id(16), nullable=False),  # "first-admin"
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+)
+
+# Append-only. The last three columns are filled by a sealer, never by the writer of the row.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor_kind", _id(16), nullable=False),
+    Column("actor_id", _id(64), nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("action", _id(64), nullable=False),  # dotted, past tense: subscription.paused
+    Column("target_kind", _id(32), nullable=False),
+    Column("target_id", _id(200), nullable=False),
+    Column("target_name", Text, nullable=False),
+    Column("request_id", _id(64), nullable=False),
+    Column("ip", Text, nullable=False),
+    Column("details", Json, nullable=False),
+    Column("words", Text, nullable=False),  # lower-cased text that the search looks in
+    Column("seq", BigInteger, unique=True),
+    Column("prev_hash", LargeBinary(32)),
+    Column("row_hash", LargeBinary(32)),
+    Index("ix_audit_action_id", "action", "id"),
+    Index("ix_audit_actor_id_id", "actor_id", "id"),
+    Index("ix_audit_target_id_id", "target_id", "id"),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", _id(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)

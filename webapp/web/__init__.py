@@ -1,0 +1,1 @@
+"""Where Flask lives. These modules translate between HTTP and the services; they decide nothing."""
