@@ -1,0 +1,362 @@
+"""Every knob of the hub in one frozen dataclass, read from ``SIGNALBOX_*`` variables by ``Settings.from_env``.
+
+Strict on purpose: an unknown variable, a bad value or a contradiction is an error, and all errors are
+told at once. No other file may read the environment, and a secret must never be printed from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import math
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+PREFIX = "SIGNALBOX_"
+ROOT = Path(__file__).resolve().parent.parent  # the checkout: relative paths are taken from here
+DEFAULT_VAR_DIR = Path("var")
+SOCKET_PATH_LIMIT = 100  # bytes; AF_UNIX refuses 108 and redis adds nothing, but leave room for a suffix
+MIN_SECRET_LENGTH = 16
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class SettingsError(Exception):
+    """The environment cannot be used. ``errors`` has one line each, for a person to act on."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+def _setting(default: Any, help_text: str, **facts: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help_text, **facts})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Resolved settings. Build it by hand in tests: what is left out gets its default, URLs are filled in from ``var_dir``."""
+
+    var_dir: Path = _setting(DEFAULT_VAR_DIR, "Where the hub keeps its data.")
+    database_url: str = _setting("", "SQLite or PostgreSQL; empty means SQLite under var_dir.", secret=True)
+    redis_url: str = _setting("", "Redis server; empty means one of our own, on a private socket.", secret=True)
+    secret_key: str = _setting("", "Signs session cookies; empty means made once, under var_dir.", secret=True)
+
+    host: str = _setting("127.0.0.1", "Address the web server listens on.")
+    port: int = _setting(8000, "Port the web server listens on.", least=1, most=65535)
+    public_url: str = _setting("", "Address people use, when it differs from host and port.")
+    trusted_proxies: int = _setting(0, "Reverse proxies in front of the hub.", unit="hops", most=10)
+    session_idle_h: int = _setting(8, "A session ends after this long without a request.", unit="hours", least=1)
+    session_days: int = _setting(7, "A session ends after this long in any case.", unit="days", least=1)
+
+    web_workers: int = _setting(1, "Web processes.", least=1, most=64)
+    web_threads: int = _setting(64, "Threads of one web process; a browser tab holds one.", least=2, most=1024)
+    workers: int = _setting(1, "Worker processes for ordinary handlers.", most=64)
+    isolated_workers: int = _setting(1, "Worker processes for isolated handlers.", most=64)
+    concurrency: int = _setting(100, "Deliveries that one worker runs at a time.", least=1, most=10_000)
+    claim_batch: int = _setting(200, "Deliveries that one claim takes at most.", least=1, most=10_000)
+
+    max_body_bytes: int = _setting(1_048_576, "Largest request body accepted.", unit="bytes", least=1024)
+    max_json_depth: int = _setting(32, "Deepest nesting of JSON accepted.", unit="levels", least=2, most=200)
+
+    lease_s: float = _setting(10.0, "A worker that is silent for this long loses its work.", unit="seconds", least=1)
+    heartbeat_s: float = _setting(3.0, "How often a worker renews its leases.", unit="seconds", least=0.1)
+    sweep_s: float = _setting(1.0, "How often the beat looks for due and lost work.", unit="seconds", least=0.1)
+    slice_s: float = _setting(30.0, "Longest run of one drain job.", unit="seconds", least=1)
+    default_timeout_s: float = _setting(
+        30.0, "Time limit of a handler when its subscription names none.", unit="seconds", least=0.1
+    )
+    shutdown_grace_s: float = _setting(
+        6.0, "Time for running handlers to end when the hub stops.", unit="seconds", most=300
+    )
+
+    handlers: str = _setting("", "Plug-in packages or modules with handlers, comma separated.")
+    allow_private_addresses: bool = _setting(False, "Let handlers call private network addresses.")
+    outbound_timeout_s: float = _setting(15.0, "Time limit of one outgoing HTTP call.", unit="seconds", least=0.1)
+    outbound_max_bytes: int = _setting(1_048_576, "Largest answer read from an outgoing call.", unit="bytes", least=1)
+
+    log_level: str = _setting("info", "Least severe log line shown.", choices=("debug", "info", "warning", "error"))
+    log_format: str = _setting("auto", "Form of log lines.", choices=("auto", "console", "json"))
+
+    def __post_init__(self) -> None:
+        self._fill("var_dir", ROOT / self.var_dir)
+        self._fill("database_url", _absolute_sqlite(self.database_url) or f"sqlite:///{self.var_dir}/signalbox.db")
+        self._fill("redis_url", self.redis_url or embedded_redis_url(self.var_dir))
+        self._fill("public_url", self.public_url.rstrip("/"))
+        errors = [*_range_errors(self), *_cross_errors(self)]
+        if errors:
+            raise SettingsError(errors)
+
+    def _fill(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read ``SIGNALBOX_*`` (of the process when none is given); raises ``SettingsError`` with every error in it."""
+        environ = os.environ if environ is None else environ
+        errors = _unknown_names(environ)
+        values: dict[str, Any] = {}
+        for setting in dataclasses.fields(cls):
+            try:
+                text = _text_of(setting, environ)
+                if text:
+                    values[setting.name] = _PARSERS[str(setting.type)](text)
+            except ValueError as error:
+                errors.append(f"{variable(setting.name)}: {error}")
+        try:
+            settings = cls(**values)
+        except SettingsError as error:
+            raise SettingsError(errors + error.errors) from None
+        if errors:
+            raise SettingsError(errors)
+        return settings.resolved()
+
+    def resolved(self) -> Self:
+        """The same with a secret key, read from ``var_dir/secret_key`` or made there for good."""
+        if self.secret_key:
+            return self
+        path = self.var_dir / "secret_key"
+        try:
+            return dataclasses.replace(self, secret_key=_read_or_create_secret(path))
+        except OSError as error:
+            raise SettingsError(
+                [
+                    f"cannot keep the secret key in {path} ({error.strerror}): "
+                    f"make {self.var_dir} writable or point SIGNALBOX_VAR_DIR to a directory that is"
+                ]
+            ) from None
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def embedded_redis(self) -> bool:
+        """Whether the supervisor runs Redis for us."""
+        return self.redis_url == embedded_redis_url(self.var_dir)
+
+    @property
+    def redis_socket(self) -> Path:
+        """Socket of the embedded Redis."""
+        return embedded_redis_socket(self.var_dir)
+
+    @property
+    def base_url(self) -> str:
+        """Where people find the hub, without a slash at the end."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Cookies are kept to HTTPS when people reach the hub over HTTPS."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def handler_modules(self) -> tuple[str, ...]:
+        """Names in ``handlers``."""
+        return tuple(name.strip() for name in self.handlers.split(",") if name.strip())
+
+    def to_env(self) -> dict[str, str]:
+        """Every setting as the variable that gives it: what children are started with, so that they agree."""
+        return {variable(f.name): str(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def describe(self) -> dict[str, str]:
+        """Variable to value, for people: secrets are masked."""
+        return {
+            variable(f.name): _masked(str(getattr(self, f.name)))
+            if "secret" in f.metadata
+            else str(getattr(self, f.name))
+            for f in dataclasses.fields(self)
+        }
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def embedded_redis_socket(var_dir: Path) -> Path:
+    """``var_dir/redis.sock``, or a short private path derived from it when that is too long for AF_UNIX."""
+    path = var_dir / "redis.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
+        return path
+    digest = hashlib.sha256(os.fsencode(var_dir)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"signalbox-{os.getuid()}-{digest}" / "redis.sock"
+
+
+def embedded_redis_url(var_dir: Path) -> str:
+    """The URL of our own Redis."""
+    return f"unix://{quote(str(embedded_redis_socket(var_dir)))}"
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.lower()
+    if lowered not in _TRUE | _FALSE:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return lowered in _TRUE
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a number")
+    return number
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": _integer,
+    "float": _number,
+    "bool": _boolean,
+    "Path": Path,
+}
+
+
+def _text_of(setting: dataclasses.Field[Any], environ: Mapping[str, str]) -> str:
+    """The value of the variable, or for a secret the content of the file that ``<NAME>_FILE`` names."""
+    name = variable(setting.name)
+    text = environ.get(name, "").strip()
+    file = environ.get(f"{name}_FILE", "").strip() if "secret" in setting.metadata else ""
+    if not file:
+        return text
+    if text:
+        raise ValueError(f"{name}_FILE is set as well; keep one of them")
+    try:
+        content = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read the file {file}: {getattr(error, 'strerror', 'not UTF-8')}") from None
+    if not content:
+        raise ValueError(f"the file {file} is empty")
+    return content
+
+
+def _unknown_names(environ: Mapping[str, str]) -> list[str]:
+    known = [variable(f.name) for f in dataclasses.fields(Settings)]
+    files = [f"{variable(f.name)}_FILE" for f in dataclasses.fields(Settings) if "secret" in f.metadata]
+    errors = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known and name not in files:
+            close = difflib.get_close_matches(name, known + files, n=1, cutoff=0.75)
+            errors.append(f"{name}: no such setting" + (f"; did you mean {close[0]}?" if close else ""))
+    return errors
+
+
+def _range_errors(settings: Settings) -> list[str]:
+    errors = []
+    for setting in dataclasses.fields(settings):
+        value, facts = getattr(settings, setting.name), setting.metadata
+        unit = f" {facts['unit']}" if "unit" in facts else ""
+        name = variable(setting.name)
+        if "choices" in facts and value not in facts["choices"]:
+            errors.append(f"{name}: {value!r} is none of {', '.join(facts['choices'])}")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if value < (least := facts.get("least", 0)):
+                errors.append(f"{name}: {value}{unit} is too little, at least {least}")
+            if value > (most := facts.get("most", math.inf)):
+                errors.append(f"{name}: {value}{unit} is too much, at most {most}")
+    return errors
+
+
+def _cross_errors(s: Settings) -> list[str]:
+    """What single values cannot show: each line is (must hold, what to say when it does not)."""
+    rules = [
+        (
+            s.lease_s > 2 * s.heartbeat_s,
+            f"SIGNALBOX_LEASE_S: {s.lease_s} must be more than twice SIGNALBOX_HEARTBEAT_S ({s.heartbeat_s}), "
+            "or one late heartbeat loses work",
+        ),
+        (
+            s.sweep_s < s.lease_s,
+            f"SIGNALBOX_SWEEP_S: {s.sweep_s} must be less than SIGNALBOX_LEASE_S ({s.lease_s})",
+        ),
+        (
+            s.session_idle_h <= s.session_days * 24,
+            "SIGNALBOX_SESSION_IDLE_H: longer than SIGNALBOX_SESSION_DAYS, which ends the session anyway",
+        ),
+        (
+            not s.secret_key or len(s.secret_key) >= MIN_SECRET_LENGTH,
+            f"SIGNALBOX_SECRET_KEY: too short, at least {MIN_SECRET_LENGTH} characters",
+        ),
+        (
+            s.database_url.startswith(("sqlite:////", "postgresql://", "postgres://")),
+            "SIGNALBOX_DATABASE_URL: must be sqlite:///path/to/file or postgresql://user:password@host/name",
+        ),
+        (
+            s.redis_url.startswith(("redis://", "rediss://", "unix:///")),
+            "SIGNALBOX_REDIS_URL: must be redis://host:port/0, rediss://… or unix:///path/to/socket",
+        ),
+        (
+            not s.public_url or s.public_url.startswith(("https://", "http://")),
+            "SIGNALBOX_PUBLIC_URL: must start with https:// or http://",
+        ),
+        (
+            not s.is_sqlite or "?" not in s.database_url,
+            "SIGNALBOX_DATABASE_URL: the path of a SQLite file must not contain '?'; choose another SIGNALBOX_VAR_DIR",
+        ),
+    ]
+    return [message for holds, message in rules if not holds]
+
+
+def _absolute_sqlite(url: str) -> str:
+    """Processes may start in different directories: a relative SQLite path is taken from the checkout."""
+    path = url.removeprefix("sqlite:///")
+    if path == url or not path or path.startswith(("/", ":memory:")):
+        return url
+    return f"sqlite:///{ROOT / path}"
+
+
+def _masked(value: str) -> str:
+    """A URL keeps everything but its password; any other secret is not shown at all."""
+    if "://" not in value:
+        return "********"
+    parts = urlsplit(value)
+    if parts.password is None:
+        return value
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:********@{host}"))
+
+
+def _read_or_create_secret(path: Path) -> str:
+    if not path.exists():
+        _create_secret(path)
+    if path.stat().st_mode & 0o077:
+        raise SettingsError([f"{path} can be read by other users: run `chmod 600 {path}`"])
+    content = path.read_text(encoding="ascii", errors="replace").strip()
+    if len(content) < MIN_SECRET_LENGTH:
+        raise SettingsError([f"{path} holds no usable key: delete it, a new one is made (everybody is signed out)"])
+    return content
+
+
+def _create_secret(path: Path) -> None:
+    """Written whole beside its place, then linked: of two processes that do this at once, one wins and both agree."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".secret_key.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()
