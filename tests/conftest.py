@@ -91,8 +91,15 @@ def postgres_server() -> Iterator[servers.Postgres]:
 
 
 def _migrate(url: str) -> None:
-    from webapp.store.migrate import upgrade
+    try:
+        from webapp.store.migrate import upgrade
+    except ImportError:
+        from webapp.store.tables import metadata
 
+        db = Database(url)
+        metadata.create_all(db.engine)
+        db.dispose()
+        return
     upgrade(url)
 
 
