@@ -45,7 +45,7 @@ def _setting(default: Any, help_text: str, **facts: Any) -> Any:
 class Settings:
     """Resolved settings. Build it by hand in tests: what is left out gets its default, URLs are filled in from ``var_dir``."""
 
-    var_dir: Path = _setting(DEFAULT_VAR_DIR, "Where the hub keeps its data.")
+    var_dir: Path = _setting(DEFAULT_VAR_DIR, "Where the hub keeps its data.")  # noqa: RUF009  a Path never changes
     database_url: str = _setting("", "SQLite or PostgreSQL; empty means SQLite under var_dir.", secret=True)
     redis_url: str = _setting("", "Redis server; empty means one of our own, on a private socket.", secret=True)
     secret_key: str = _setting("", "Signs session cookies; empty means made once, under var_dir.", secret=True)
