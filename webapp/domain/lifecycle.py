@@ -1,0 +1,160 @@
+"""The states of a delivery and the only ways between them.
+
+``TRANSITIONS`` is the whole truth: SQL updates name the state they come from, and what is not in the
+table raises. ``settle`` turns a handler's outcome into the next state. No clock and no dice in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from webapp.domain.errors import Conflict
+from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Skip, Snooze
+from webapp.domain.retry import RetryPolicy, delay_for
+
+MAX_WAIT = timedelta(days=30)  # a handler cannot push a delivery out of sight
+
+
+class State(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"  # due, never tried or released
+    RUNNING = "running"  # a worker holds the lease
+    WAITING = "waiting"  # tried or snoozed, due again at due_at
+    HELD = "held"  # its subscription is paused
+    SUCCEEDED = "succeeded"
+    DEAD = "dead"  # given up, with a reason
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+class Verb(StrEnum):
+    """What may happen to a delivery."""
+
+    CLAIM = "claim"  # a worker takes it
+    SUCCEED = "succeed"
+    RETRY = "retry"  # failed, tries are left
+    SNOOZE = "snooze"  # the handler asked for later; no try is used up
+    DISCARD = "discard"  # the handler gave up: dead, permanent
+    SKIP = "skip"
+    EXHAUST = "exhaust"  # failed, no tries left
+    EXPIRE = "expire"  # it came too late to be run
+    ORPHAN = "orphan"  # no worker has its handler
+    RESCUE = "rescue"  # its worker vanished; try again
+    LOSE = "lose"  # its workers vanished too often
+    INTERRUPT = "interrupt"  # its worker is stopping and gives it back
+    HOLD = "hold"  # the subscription was paused
+    RELEASE = "release"  # the subscription was resumed
+    CANCEL = "cancel"  # by a person, or the subscription was deleted
+    REVIVE = "revive"  # by a person: try a dead one again
+    HASTEN = "hasten"  # by a person: do not wait
+
+
+S, V = State, Verb
+
+TRANSITIONS: Mapping[tuple[State, Verb], State] = {
+    (S.PENDING, V.CLAIM): S.RUNNING,
+    (S.WAITING, V.CLAIM): S.RUNNING,
+    (S.RUNNING, V.SUCCEED): S.SUCCEEDED,
+    (S.RUNNING, V.RETRY): S.WAITING,
+    (S.RUNNING, V.SNOOZE): S.WAITING,
+    (S.RUNNING, V.DISCARD): S.DEAD,
+    (S.RUNNING, V.SKIP): S.SKIPPED,
+    (S.RUNNING, V.EXHAUST): S.DEAD,
+    (S.RUNNING, V.ORPHAN): S.DEAD,
+    (S.RUNNING, V.LOSE): S.DEAD,
+    (S.RUNNING, V.RESCUE): S.WAITING,
+    (S.RUNNING, V.INTERRUPT): S.PENDING,
+    (S.PENDING, V.EXPIRE): S.DEAD,
+    (S.WAITING, V.EXPIRE): S.DEAD,
+    (S.HELD, V.EXPIRE): S.DEAD,
+    (S.PENDING, V.HOLD): S.HELD,
+    (S.WAITING, V.HOLD): S.HELD,
+    (S.HELD, V.RELEASE): S.PENDING,
+    (S.PENDING, V.CANCEL): S.CANCELLED,
+    (S.WAITING, V.CANCEL): S.CANCELLED,
+    (S.HELD, V.CANCEL): S.CANCELLED,
+    (S.RUNNING, V.CANCEL): S.CANCELLED,  # the lease is void: what the handler still reports is dropped
+    (S.DEAD, V.REVIVE): S.PENDING,
+    (S.WAITING, V.HASTEN): S.PENDING,
+}
+
+FINAL = frozenset({S.SUCCEEDED, S.DEAD, S.CANCELLED, S.SKIPPED})
+OPEN = frozenset(S) - FINAL
+DEAD_REASONS = ("exhausted", "permanent", "expired", "lost", "no_handler")
+
+
+class IllegalTransition(Conflict):
+    """The delivery's state does not allow this."""
+
+    def __init__(self, state: State, verb: Verb) -> None:
+        super().__init__(f"A delivery that is {state} cannot {verb}.")
+        self.state = state
+        self.verb = verb
+
+
+def advance(state: State | str, verb: Verb | str) -> State:
+    """The state after ``verb``; raises ``IllegalTransition`` when the table has no such way."""
+    state, verb = State(state), Verb(verb)
+    try:
+        return TRANSITIONS[state, verb]
+    except KeyError:
+        raise IllegalTransition(state, verb) from None
+
+
+def sources_of(verb: Verb | str) -> frozenset[State]:
+    """The states that ``verb`` may start from: the guard of its SQL update."""
+    return frozenset(state for state, known in TRANSITIONS if known == verb)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt leads to. ``outcome`` is the word kept with the attempt."""
+
+    state: State
+    reason: str | None  # one of DEAD_REASONS when dead
+    due_at: datetime | None  # when waiting
+    counts: bool  # whether a try was used up
+    outcome: str  # succeeded failed timed_out discarded snoozed skipped
+
+
+def settle(
+    outcome: Outcome,
+    *,
+    policy: RetryPolicy,
+    tries_used: int,
+    now: datetime,
+    roll: float,
+    timed_out: bool = False,
+    missing: bool = False,
+) -> Settlement:
+    """Where a running delivery goes with this outcome.
+
+    ``tries_used`` is the number of counted tries BEFORE this one (0 on the first); snoozes, interruptions and
+    crashes are not among them. ``roll`` lies in [0, 1). ``timed_out`` says that a ``Retry`` came from the
+    deadline, ``missing`` that no handler of that name exists here (dead as ``no_handler`` once tries are used up).
+    """
+    match outcome:
+        case Done():
+            return Settlement(advance(S.RUNNING, V.SUCCEED), None, None, True, "succeeded")
+        case Skip():
+            return Settlement(advance(S.RUNNING, V.SKIP), None, None, True, "skipped")
+        case Discard():
+            return Settlement(advance(S.RUNNING, V.DISCARD), "permanent", None, True, "discarded")
+        case Snooze(delay=delay):
+            return Settlement(advance(S.RUNNING, V.SNOOZE), None, now + _bounded(delay), False, "snoozed")
+        case Retry(after=after):
+            word = "timed_out" if timed_out else "failed"
+            used = tries_used + 1
+            if used < policy.max_attempts:
+                wait = delay_for(used, policy, roll) if after is None else _bounded(after)
+                return Settlement(advance(S.RUNNING, V.RETRY), None, now + wait, True, word)
+            verb, reason = (V.ORPHAN, "no_handler") if missing else (V.EXHAUST, "exhausted")
+            return Settlement(advance(S.RUNNING, verb), reason, None, True, word)
+
+
+def _bounded(wait: timedelta) -> timedelta:
+    return min(max(wait, timedelta()), MAX_WAIT)
