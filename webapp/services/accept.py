@@ -1,0 +1,284 @@
+"""Accepting an event: route it, write it with its deliveries and its audit entry in one transaction, ring, tell.
+
+Requests that arrive while a commit is under way share the next one (group commit): a commit costs
+an fsync, and that cost is paid once per group. A lone request leads its own group and does not wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from webapp.domain.access import Actor
+from webapp.domain.errors import Fault, Unavailable
+from webapp.domain.events import EventDraft
+from webapp.domain.routing import Considered, Rule, RouteTable
+from webapp.live import EventChanged
+from webapp.runtime import Runtime
+from webapp.store import audit, events, subscriptions
+from webapp.store.accepted import deliveries_of, insert_deliveries
+from webapp.store.counters import minute_of, raise_counts
+
+log = logging.getLogger(__name__)
+
+MAX_GROUP = 500
+WAIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedDelivery:
+    """One delivery of an accepted event."""
+
+    id: str
+    subscription_id: str
+    subscription_name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a publisher. For a duplicate it describes the original, as it stands now."""
+
+    uid: str
+    id: str
+    duplicate: bool
+    status: str
+    deliveries: tuple[AcceptedDelivery, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """One request on its way through a group commit."""
+
+    draft: EventDraft
+    actor: Actor
+    gate: threading.Lock = field(default_factory=threading.Lock)  # held while the request has to wait
+    answer: Accepted | None = None
+    error: Exception | None = None
+    leads: bool = False
+    uid: str = ""
+    matched: list[Rule] = field(default_factory=list)
+
+
+class Acceptor:
+    """The door for events, one per process. ``accept`` returns when the event is on disk."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self._rt = rt
+        self._lock = threading.Lock()
+        self._waiting: list[_Ticket] = []
+        self._busy = False
+        self._routes = RouteTable([])
+        self._revision = -1
+
+    def accept(self, draft: EventDraft, actor: Actor) -> Accepted:
+        """Store and route one event. Raises ``Unavailable`` when it could not be stored."""
+        ticket = _Ticket(draft, actor)
+        ticket.gate.acquire()
+        with self._lock:
+            self._waiting.append(ticket)
+            ticket.leads = not self._busy
+            self._busy = True
+        if not ticket.leads:
+            self._wait(ticket)
+        if ticket.leads:
+            self._lead()
+        if ticket.error is not None:
+            raise ticket.error
+        assert ticket.answer is not None
+        return ticket.answer
+
+    def _wait(self, ticket: _Ticket) -> None:
+        """Until the ticket is answered or is to lead. A group under way is waited for: its outcome is not open."""
+        while not ticket.gate.acquire(timeout=WAIT_S):
+            with self._lock:
+                if ticket in self._waiting and not ticket.leads:
+                    self._waiting.remove(ticket)
+                    raise Unavailable("The database is too slow at the moment; send the event again.")
+
+    def _lead(self) -> None:
+        """Commit everyone who waits, then hand the lead to the first of those who came meanwhile."""
+        with self._lock:
+            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+        try:
+            self._commit(group)
+        finally:
+            with self._lock:
+                successor = self._waiting[0] if self._waiting else None
+                self._busy = successor is not None
+                if successor is not None:
+                    successor.leads = True
+            for ticket in group:
+                if not ticket.leads:
+                    ticket.gate.release()
+            if successor is not None:
+                successor.gate.release()
+
+    def _commit(self, group: Sequence[_Ticket]) -> None:
+        try:
+            self._write(group)
+        except Exception as error:
+            if len(group) == 1 or isinstance(error, Unavailable):
+                for ticket in group:
+                    ticket.error = error
+                if not isinstance(error, Unavailable):
+                    log.exception("an event could not be stored", extra={"action": "accept_failed"})
+                return
+            for ticket in group:  # one of them spoils the group: each on its own
+                self._commit([ticket])
+            return
+        self._tell(group)
+
+    def _write(self, group: Sequence[_Ticket]) -> None:
+        rt, now = self._rt, self._rt.clock()
+        for ticket in group:
+            ticket.uid, ticket.answer = rt.new_id("evt"), None
+        with rt.db.write() as conn:
+            self._refresh_routes(conn)
+            for ticket in group:
+                ticket.matched = [one.rule for one in self._routes.route(ticket.draft, now) if one.matched]
+            rows = [_event_row(ticket, now) for ticket in group]
+            inserted = events.insert_events(conn, rows)
+            fresh = [ticket for ticket in group if ticket.uid in inserted]
+            made = {ticket.uid: _delivery_rows(ticket, rt, now) for ticket in fresh}
+            insert_deliveries(conn, [row for rows_ in made.values() for row in rows_])
+            audit.add_many(conn, [_audit_row(ticket, rt, now) for ticket in fresh])
+            for ticket in fresh:
+                ticket.answer = _accepted(ticket, made[ticket.uid])
+            again = [ticket for ticket in group if ticket.uid not in inserted]
+            self._answer_duplicates(conn, again)
+            raise_counts(conn, _counts(fresh, again, minute_of(now)))
+
+    def _refresh_routes(self, conn: Connection) -> None:
+        revision = subscriptions.routes_revision(conn)
+        if revision != self._revision:
+            self._routes = RouteTable(subscriptions.load_rules(conn))
+            self._revision = revision
+
+    def _answer_duplicates(self, conn: Connection, again: Sequence[_Ticket]) -> None:
+        if not again:
+            return
+        senders = [(ticket.draft.source, ticket.draft.id or ticket.uid) for ticket in again]
+        originals = events.find_by_sender(conn, list(dict.fromkeys(senders)))
+        times = Counter(originals[sender].uid for sender in senders)
+        events.count_duplicates(conn, times, self._rt.clock())
+        stored = deliveries_of(conn, list(times))
+        for ticket, sender in zip(again, senders, strict=True):
+            row = originals[sender]
+            listed = tuple(AcceptedDelivery(*one) for one in stored.get(row.uid, ()))
+            ticket.answer = Accepted(row.uid, row.id, True, row.status, listed)
+
+    def _tell(self, group: Sequence[_Ticket]) -> None:
+        rt = self._rt
+        fresh = [one.answer for one in group if one.answer is not None and not one.answer.duplicate]
+        lanes = {rule.lane for ticket in group for rule in ticket.matched if not rule.held}
+        if "default" in lanes:
+            rt.queue.ring("default")
+        if "isolated" in lanes:
+            self._ring_isolated(group)
+        rt.live.tell(*(EventChanged(one.uid, one.status) for one in fresh))
+
+    def _ring_isolated(self, group: Sequence[_Ticket]) -> None:
+        lane_of = {rule.id: rule for ticket in group for rule in ticket.matched}
+        self._rt.queue.ring_isolated(
+            (one.id, lane_of[one.subscription_id].timeout_s)
+            for ticket in group
+            if ticket.answer is not None and not ticket.answer.duplicate
+            for one in ticket.answer.deliveries
+            if lane_of[one.subscription_id].lane == "isolated" and one.state == "pending"
+        )
+
+
+def consider(rt: Runtime, draft: EventDraft) -> list[Considered]:
+    """How today's rules see this event: every candidate with its trace. Nothing is written."""
+    with rt.db.read() as conn:
+        routes = RouteTable(subscriptions.load_rules(conn))
+    return routes.route(draft, rt.clock())
+
+
+def record_refusal(rt: Runtime, actor: Actor, slug: str, faults: Sequence[Fault], head: str) -> None:
+    """Keep a trace of an event that was refused: nothing vanishes, and nothing of it is stored as an event."""
+    now = rt.clock()
+    details = {"problem": slug, "errors": [f"{f.pointer}: {f.message}"[:200] for f in faults[:5]], "head": head[:200]}
+    with rt.db.write() as conn:
+        audit.add(
+            conn, id=rt.new_id("aud"), at=now, actor=actor, action="event.refused",
+            target_kind="event", target_id="", details=details,
+        )  # fmt: skip
+        raise_counts(conn, Counter({(minute_of(now), "", "rejected", 0): 1}))
+
+
+def _event_row(ticket: _Ticket, now: Any) -> dict[str, Any]:
+    draft = ticket.draft
+    return {
+        "uid": ticket.uid,
+        "id": draft.id or ticket.uid,
+        "source": draft.source,
+        "type": draft.type,
+        "version": draft.version,
+        "subject": draft.subject,
+        "timestamp": draft.timestamp,
+        "received_at": now,
+        "payload": draft.payload_text,
+        "labels": dict(draft.labels),
+        "received_by": f"{ticket.actor.kind}:{ticket.actor.id}"[:64],
+        "correlation_id": draft.correlation_id,
+        "causation_id": draft.causation_id,
+        "trace_id": draft.trace_id,
+        "total": len(ticket.matched),
+        "open": len(ticket.matched),
+    }
+
+
+def _delivery_rows(ticket: _Ticket, rt: Runtime, now: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": rt.new_id("dlv"),
+            "event_uid": ticket.uid,
+            "subscription_id": rule.id,
+            "handler": rule.handler,
+            "lane": rule.lane,
+            "state": "held" if rule.held else "pending",
+            "due_at": now,
+            "created_at": now,
+        }
+        for rule in ticket.matched
+    ]
+
+
+def _audit_row(ticket: _Ticket, rt: Runtime, now: Any) -> dict[str, Any]:
+    draft = ticket.draft
+    return audit.entry(
+        id=rt.new_id("aud"),
+        at=now,
+        actor=ticket.actor,
+        action="event.published",
+        target_kind="event",
+        target_id=ticket.uid,
+        target_name=draft.type,
+        details={"source": draft.source, "id": draft.id or ticket.uid, "deliveries": len(ticket.matched)},
+    )
+
+
+def _accepted(ticket: _Ticket, rows: Sequence[Mapping[str, Any]]) -> Accepted:
+    names = {rule.id: rule.name for rule in ticket.matched}
+    listed = tuple(
+        AcceptedDelivery(row["id"], row["subscription_id"], names[row["subscription_id"]], row["state"])
+        for row in rows
+    )
+    status = "processing" if rows else "unrouted"
+    return Accepted(ticket.uid, ticket.draft.id or ticket.uid, False, status, listed)
+
+
+def _counts(fresh: Sequence[_Ticket], again: Sequence[_Ticket], minute: int) -> Counter[tuple[int, str, str, int]]:
+    counts: Counter[tuple[int, str, str, int]] = Counter()
+    counts[minute, "", "accepted", 0] = len(fresh)
+    counts[minute, "", "unrouted", 0] = sum(not ticket.matched for ticket in fresh)
+    counts[minute, "", "duplicate", 0] = len(again)
+    return +counts

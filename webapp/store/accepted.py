@@ -1,0 +1,39 @@
+"""The deliveries of accepted events: written with the event, listed again when a duplicate arrives."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from webapp.store.engine import within
+from webapp.store.tables import deliveries, subscriptions
+
+
+def insert_deliveries(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert new deliveries; all rows have the same keys."""
+    if rows:
+        conn.execute(deliveries.insert(), [dict(row) for row in rows])
+
+
+def deliveries_of(conn: Connection, uids: Sequence[str]) -> dict[str, list[tuple[str, str, str, str]]]:
+    """By event uid: (id, subscription id, subscription name, state), oldest first."""
+    found = (
+        select(
+            deliveries.c.event_uid,
+            deliveries.c.id,
+            deliveries.c.subscription_id,
+            subscriptions.c.name,
+            deliveries.c.state,
+        )
+        .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
+        .where(within(conn, deliveries.c.event_uid, uids))
+        .order_by(deliveries.c.id)
+        .limit(10_000)
+    )
+    grouped: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
+    for uid, *rest in conn.execute(found).tuples():
+        grouped[uid].append((rest[0], rest[1], rest[2], rest[3]))
+    return grouped

@@ -1,0 +1,270 @@
+"""Deliveries: claimed in bulk under a lease, finished in bulk behind a fence.
+
+Every statement that changes a state names the state that it comes from. A worker that lost its lease
+changes nothing: the fence is ``state = running AND attempt = n AND lease_owner = me``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, literal, select, text, update
+
+from webapp.domain.events import Event
+from webapp.domain.lifecycle import Settlement
+from webapp.domain.retry import RetryPolicy
+from webapp.store.engine import within
+from webapp.store.events import to_event
+from webapp.store.tables import deliveries, events, subscriptions
+
+# Written out, not bound: a partial index serves only a predicate that the planner can read.
+IS_DUE_STATE = text("deliveries.state IN ('pending', 'waiting')")
+IS_RUNNING = text("deliveries.state = 'running'")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this worker owns until its lease runs out, with all that its handler needs."""
+
+    id: str
+    event_uid: str
+    subscription_id: str
+    handler: str
+    attempt: int  # number of this attempt, from 1
+    tries_used: int  # attempts before this one that count against the policy
+    crashes: int
+    due_at: datetime
+    lane: str
+    event: Event
+    options: Mapping[str, Any]
+    policy: RetryPolicy
+    timeout: timedelta
+
+
+def claim(
+    conn: Connection, *, lane: str, owner: str, limit: int, now: datetime, lease: timedelta
+) -> list[Claimed]:
+    """Take up to ``limit`` due deliveries of a lane, oldest first. Rows that another worker is taking are passed by."""
+    due = (
+        select(deliveries.c.id)
+        .where(deliveries.c.lane == lane, IS_DUE_STATE, deliveries.c.due_at <= now)
+        .order_by(deliveries.c.due_at, deliveries.c.id)
+        .limit(limit)
+    )
+    return _claim(conn, due, owner, now, lease)
+
+
+def claim_one(
+    conn: Connection, *, delivery_id: str, owner: str, now: datetime, lease: timedelta
+) -> Claimed | None:
+    """Take this delivery if it is due, whatever its lane; None when it is not (the bell rang twice)."""
+    due = select(deliveries.c.id).where(deliveries.c.id == delivery_id, IS_DUE_STATE, deliveries.c.due_at <= now)
+    found = _claim(conn, due, owner, now, lease)
+    return found[0] if found else None
+
+
+def _claim(
+    conn: Connection, due: Select[tuple[str]], owner: str, now: datetime, lease: timedelta
+) -> list[Claimed]:
+    if conn.dialect.name == "postgresql":
+        due = due.with_for_update(skip_locked=True)
+    chosen = due.cte("chosen")  # a CTE: PostgreSQL may run a bare subquery with LIMIT more than once
+    taken = conn.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(select(chosen.c.id)))
+        .values(
+            state="running",
+            attempt=deliveries.c.attempt + 1,
+            lease_owner=owner,
+            lease_until=now + lease,
+            started_at=now,
+            progress_done=None,
+            progress_total=None,
+            progress_message=None,
+            v=deliveries.c.v + 1,
+        )
+        .returning(
+            deliveries.c.id,
+            deliveries.c.event_uid,
+            deliveries.c.subscription_id,
+            deliveries.c.handler,
+            deliveries.c.attempt,
+            deliveries.c.tries_used,
+            deliveries.c.crashes,
+            deliveries.c.due_at,
+            deliveries.c.lane,
+        )
+    ).all()
+    return _with_contents(conn, taken)
+
+
+def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
+    if not taken:
+        return []
+    uids = list({row.event_uid for row in taken})
+    found = {row.uid: to_event(row) for row in conn.execute(select(events).where(within(conn, events.c.uid, uids)))}
+    rules = _rules(conn, {row.subscription_id for row in taken})
+    claimed = [
+        Claimed(*row, event=found[row.event_uid], **rules[row.subscription_id])
+        for row in taken
+    ]
+    claimed.sort(key=lambda one: (one.due_at, one.id))
+    return claimed
+
+
+def _rules(conn: Connection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    rows = conn.execute(
+        select(
+            subscriptions.c.id, subscriptions.c.options, subscriptions.c.retry, subscriptions.c.timeout_ms
+        ).where(within(conn, subscriptions.c.id, list(ids)))
+    )
+    return {
+        row.id: {
+            "options": row.options,
+            "policy": RetryPolicy.from_json(row.retry),
+            "timeout": timedelta(milliseconds=row.timeout_ms),
+        }
+        for row in rows
+    }
+
+
+def policies(conn: Connection, subscription_ids: Iterable[str]) -> dict[str, RetryPolicy]:
+    """The retry policies of these subscriptions."""
+    return {id: rule["policy"] for id, rule in _rules(conn, subscription_ids).items()}
+
+
+def renew(conn: Connection, *, owner: str, ids: Sequence[str], until: datetime) -> set[str]:
+    """Prolong leases; answers the ids that are still ours. The rest was rescued, cancelled or taken away."""
+    if not ids:
+        return set()
+    renewed = conn.execute(
+        update(deliveries)
+        .where(IS_RUNNING, deliveries.c.lease_owner == owner, within(conn, deliveries.c.id, ids))
+        .values(lease_until=until)
+        .returning(deliveries.c.id)
+    )
+    return set(renewed.scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An attempt that is over: what was settled, and what is to be written down about it."""
+
+    claimed: Claimed
+    settlement: Settlement
+    started_at: datetime
+    finished_at: datetime
+    error_type: str | None = None
+    error_message: str | None = None
+    stack: str | None = None
+    result: str | None = None  # JSON text
+
+
+def settle_rows(conn: Connection, rows: Sequence[Finished], owner: str) -> list[Finished]:
+    """Move deliveries to their settled states; answers those that really were ours."""
+    alike: dict[tuple[Any, ...], list[Finished]] = defaultdict(list)
+    for row in rows:
+        settled = row.settlement
+        key = (settled.state, settled.reason, settled.due_at, settled.counts, row.claimed.attempt)
+        alike[*key, row.error_type, row.error_message].append(row)
+    ours: list[Finished] = []
+    for same in alike.values():
+        ids = _settle_alike(conn, same, owner)
+        ours.extend(row for row in same if row.claimed.id in ids)
+    return ours
+
+
+def _settle_alike(conn: Connection, rows: Sequence[Finished], owner: str) -> set[str]:
+    first = rows[0]
+    settled = first.settlement
+    values: dict[str, Any] = {
+        "state": str(settled.state),
+        "reason": settled.reason,
+        "lease_owner": None,
+        "lease_until": None,
+        "v": deliveries.c.v + 1,
+    }
+    if settled.counts:
+        values["tries_used"] = deliveries.c.tries_used + 1
+    if settled.due_at is not None:
+        values["due_at"] = settled.due_at
+    else:
+        values["finished_at"] = max(row.finished_at for row in rows)
+    if first.error_type is not None:
+        values |= {"error_type": first.error_type, "error_message": first.error_message}
+    changed = conn.execute(
+        update(deliveries)
+        .where(
+            IS_RUNNING,
+            deliveries.c.attempt == first.claimed.attempt,
+            deliveries.c.lease_owner == owner,
+            within(conn, deliveries.c.id, [row.claimed.id for row in rows]),
+        )
+        .values(**values)
+        .returning(deliveries.c.id)
+    )
+    return set(changed.scalars())
+
+
+def hold_paused(conn: Connection, ids: Sequence[str]) -> None:
+    """Deliveries that became due again while their subscription was paused are held."""
+    if not ids:
+        return
+    paused = select(subscriptions.c.id).where(subscriptions.c.paused_at.is_not(None))
+    conn.execute(
+        update(deliveries)
+        .where(
+            within(conn, deliveries.c.id, ids),
+            IS_DUE_STATE,
+            deliveries.c.subscription_id.in_(paused),
+        )
+        .values(state="held", v=deliveries.c.v + 1)
+    )
+
+
+def of_deleted_subscriptions(conn: Connection, ids: Sequence[str]) -> list[str]:
+    """Which of these belong to a subscription that was deleted meanwhile."""
+    if not ids:
+        return []
+    gone = select(subscriptions.c.id).where(subscriptions.c.deleted_at.is_not(None))
+    return list(
+        conn.execute(
+            select(deliveries.c.id).where(within(conn, deliveries.c.id, ids), deliveries.c.subscription_id.in_(gone))
+        ).scalars()
+    )
+
+
+def expired(conn: Connection, *, now: datetime, limit: int) -> Sequence[Any]:
+    """Running rows whose lease ran out; locked against other rescuers on PostgreSQL."""
+    lapsed = (
+        select(deliveries)
+        .where(IS_RUNNING, deliveries.c.lease_until < now)
+        .order_by(deliveries.c.lease_until)
+        .limit(limit)
+    )
+    if conn.dialect.name == "postgresql":
+        lapsed = lapsed.with_for_update(skip_locked=True)
+    return conn.execute(lapsed).all()
+
+
+def due_lanes(conn: Connection, now: datetime) -> list[str]:
+    """Lanes of the shared workers that have work due."""
+    lane = "default"
+    due = select(literal(1)).where(deliveries.c.lane == lane, IS_DUE_STATE, deliveries.c.due_at <= now)
+    return [lane] if conn.execute(due.limit(1)).first() else []
+
+
+def due_isolated(conn: Connection, now: datetime, limit: int) -> list[tuple[str, float]]:
+    """Due deliveries that run one by one: (id, timeout in seconds), oldest first."""
+    due = (
+        select(deliveries.c.id, subscriptions.c.timeout_ms)
+        .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
+        .where(deliveries.c.lane == "isolated", IS_DUE_STATE, deliveries.c.due_at <= now)
+        .order_by(deliveries.c.due_at, deliveries.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.timeout_ms / 1000) for row in conn.execute(due)]

@@ -1,0 +1,115 @@
+"""Events: inserted once, never changed but for the counts that follow their deliveries."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from webapp.domain.errors import Conflict, NotFound
+from webapp.domain.events import Event
+from webapp.store.engine import within
+from webapp.store.tables import events
+
+Sender = tuple[str, str]  # (source, sender's id): unique
+
+
+def insert_events(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Insert what is new; answers the uids that went in. A row whose (source, id) is known is left out."""
+    fresh = [row for row in rows if row["id"] == row["uid"]]  # a generated id cannot clash
+    named = sorted((row for row in rows if row["id"] != row["uid"]), key=lambda row: (row["source"], row["id"]))
+    if fresh:
+        conn.execute(events.insert(), fresh)
+    inserted = {row["uid"] for row in fresh}
+    if named:
+        insert = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(events)
+        statement = insert.on_conflict_do_nothing(index_elements=["source", "id"]).returning(events.c.uid)
+        inserted.update(conn.execute(statement, named).scalars())
+    return inserted
+
+
+def find_by_sender(conn: Connection, senders: Sequence[Sender]) -> dict[Sender, Row[Any]]:
+    """The stored events of these (source, id) pairs."""
+    if not senders:
+        return {}
+    wanted = or_(*(and_(events.c.source == source, events.c.id == id) for source, id in senders))
+    return {(row.source, row.id): row for row in conn.execute(select(events).where(wanted))}
+
+
+def count_duplicates(conn: Connection, times: Mapping[str, int], at: datetime) -> None:
+    """Remember on the originals (by uid) that they were sent again."""
+    for uid, n in sorted(times.items()):
+        statement = update(events).where(events.c.uid == uid)
+        conn.execute(statement.values(duplicates=events.c.duplicates + n, duplicate_at=at))
+
+
+def get_event_row(conn: Connection, key: str, source: str | None = None) -> Row[Any]:
+    """By uid, else by the sender's id. Raises ``NotFound``, or ``Conflict`` when several senders used that id."""
+    row = conn.execute(select(events).where(events.c.uid == key)).one_or_none()
+    if row is not None:
+        return row
+    found = select(events).where(events.c.id == key)
+    if source is not None:
+        found = found.where(events.c.source == source)
+    rows = conn.execute(found.limit(2)).all()
+    if not rows:
+        raise NotFound(f"There is no event {key[:80]!r}.")
+    if len(rows) > 1:
+        raise AmbiguousId(f"Several sources sent an event with the id {key[:80]!r}; add ?source= to choose one.")
+    return rows[0]
+
+
+class AmbiguousId(Conflict):
+    """Several sources sent an event with this id."""
+
+    slug, title = "ambiguous-id", "Ambiguous id"
+
+
+def to_event(row: Any) -> Event:
+    """The domain's event of a row of ``events``."""
+    return Event(
+        id=row.id,
+        type=row.type,
+        payload=json.loads(row.payload),
+        timestamp=row.timestamp,
+        source=row.source,
+        version=row.version,
+        subject=row.subject,
+        labels=row.labels,
+        uid=row.uid,
+        received_at=row.received_at,
+        correlation_id=row.correlation_id,
+        causation_id=row.causation_id,
+        trace_id=row.trace_id,
+    )
+
+
+Shift = tuple[int, int, int]  # change of (open, succeeded, failed)
+
+
+def shift_counts(conn: Connection, shifts: Mapping[str, Shift]) -> None:
+    """Move the counts of events (by uid). Increments, not recounts: two workers may finish at the same time."""
+    if not shifts:
+        return
+    if conn.dialect.name == "postgresql":  # lock in one order, or two batches could wait for each other
+        lock = select(events.c.uid).where(within(conn, events.c.uid, sorted(shifts)))
+        conn.execute(lock.order_by(events.c.uid).with_for_update(key_share=True))
+    alike: dict[Shift, list[str]] = defaultdict(list)
+    for uid, shift in shifts.items():
+        if any(shift):
+            alike[shift].append(uid)
+    for (opened, succeeded, failed), uids in alike.items():
+        conn.execute(
+            update(events)
+            .where(within(conn, events.c.uid, uids))
+            .values(
+                open=events.c.open + opened,
+                succeeded=events.c.succeeded + succeeded,
+                failed=events.c.failed + failed,
+            )
+        )

@@ -1,0 +1,110 @@
+"""The search of the audit log: by words, actor, action, target and time; newest first, by keyset.
+
+Words are looked for in a bounded window of the rows that the indexed filters leave; the page says where
+it stopped and goes on from there. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, or_, select
+
+from webapp.domain.ids import first_id_at
+from webapp.store import tables as t
+from webapp.store.paging import LIMIT, SCAN, Page, escape_like
+
+WORDS = 8  # at most so many are looked for
+ACTIONS_FROM = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """What to look for; empty text and ``None`` mean: any."""
+
+    words: str = ""
+    actor: str = ""  # id or name
+    action: str = ""  # exact, or a prefix that ends in "."
+    target: str = ""  # id or name
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One thing that somebody did."""
+
+    id: str
+    at: datetime
+    actor_kind: str
+    actor_id: str
+    actor_name: str
+    action: str
+    target_kind: str
+    target_id: str
+    target_name: str
+    request_id: str
+    ip: str
+    details: dict[str, Any]
+
+
+def search(conn: Connection, wanted: AuditFilter, *, before: str = "", limit: int = LIMIT) -> Page[AuditRow]:
+    """Entries older than the cursor that hold every word, newest first, out of the next ``SCAN`` candidates."""
+    a = t.audit.c
+    candidates = _candidates(wanted, before)
+    query = select(t.audit).join(candidates, candidates.c.id == a.id)
+    for word in wanted.words.lower().split()[:WORDS]:
+        query = query.where(a.words.like(f"%{escape_like(word)}%", escape="\\"))
+    rows = conn.execute(query.order_by(a.id.desc()).limit(limit + 1)).all()
+    shown = tuple(_entry(row) for row in rows[:limit])
+    if len(rows) > limit:
+        return Page(shown, shown[-1].id)
+    if not wanted.words:
+        return Page(shown)
+    seen, last = conn.execute(select(func.count(), func.min(candidates.c.id))).one()
+    return Page(shown, last if seen == SCAN else None, scanned_out=seen == SCAN)
+
+
+def known_actions(conn: Connection) -> tuple[str, ...]:
+    """The actions among the newest entries, for the suggestions of the filter."""
+    newest = select(t.audit.c.action).order_by(t.audit.c.id.desc()).limit(ACTIONS_FROM).subquery()
+    return tuple(conn.execute(select(newest.c.action).distinct().order_by(newest.c.action)).scalars())
+
+
+def _candidates(wanted: AuditFilter, before: str) -> Any:
+    a = t.audit.c
+    query: Select[Any] = select(a.id)
+    if wanted.actor:
+        query = query.where(or_(a.actor_id == wanted.actor, func.lower(a.actor_name) == wanted.actor.lower()))
+    if wanted.action.endswith("."):
+        query = query.where(a.action >= wanted.action, a.action < wanted.action[:-1] + "/")
+    elif wanted.action:
+        query = query.where(a.action == wanted.action)
+    if wanted.target:
+        query = query.where(or_(a.target_id == wanted.target, func.lower(a.target_name) == wanted.target.lower()))
+    if wanted.since is not None:
+        query = query.where(a.id >= first_id_at("aud", int(wanted.since.timestamp() * 1000)))
+    if wanted.until is not None:
+        query = query.where(a.id < first_id_at("aud", int(wanted.until.timestamp() * 1000)))
+    if before:
+        query = query.where(a.id < before)
+    return query.order_by(a.id.desc()).limit(SCAN).subquery()
+
+
+def _entry(row: Row[Any]) -> AuditRow:
+    return AuditRow(
+        id=row.id,
+        at=row.at,
+        actor_kind=row.actor_kind,
+        actor_id=row.actor_id,
+        actor_name=row.actor_name,
+        action=row.action,
+        target_kind=row.target_kind,
+        target_id=row.target_id,
+        target_name=row.target_name,
+        request_id=row.request_id,
+        ip=row.ip,
+        details=row.details or {},
+    )

@@ -1,0 +1,283 @@
+"""Read models of the delivery pages: a filtered list, one delivery with its attempts and log, counts by state.
+
+Reads only, newest first by keyset, each query carried by an index of ``tables.deliveries``. Payloads
+are never loaded for a list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, literal, select, union_all
+
+from webapp.domain.ids import first_id_at
+from webapp.store import tables as t
+from webapp.store.paging import COUNT_CAP, LIMIT, NEWER_CAP, Page, page_of
+
+ATTEMPTS_SHOWN = 100
+LINES_SHOWN = 500
+STACK_CHARS = 20_000
+TEXT_CHARS = 2_000
+RESULT_CHARS = 8_000
+COUNTED = ("dead", "running", "waiting", "held", "pending")  # the states that can still need somebody
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """What to list; empty text and ``None`` mean: any."""
+
+    state: str = ""
+    subscription_id: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One delivery with the names of what it joins."""
+
+    id: str
+    event_uid: str
+    event_type: str
+    event_source: str
+    event_subject: str | None
+    subscription_id: str
+    subscription_name: str
+    subscription_deleted: bool
+    handler: str
+    lane: str
+    state: str
+    reason: str | None
+    attempt: int
+    tries_used: int
+    max_attempts: int | None
+    crashes: int
+    due_at: datetime
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    lease_owner: str | None
+    lease_until: datetime | None
+    error_type: str | None
+    error_message: str | None
+    progress_done: float | None
+    progress_total: float | None
+    progress_message: str | None
+    replay: int
+    replay_of: str | None
+    pause_reason: str | None
+    timeout_ms: int
+    v: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One finished try."""
+
+    id: str
+    n: int
+    worker: str
+    due_at: datetime
+    started_at: datetime
+    finished_at: datetime
+    outcome: str
+    error_type: str | None
+    error_message: str | None
+    stack: str | None
+    result: str | None
+    next_due_at: datetime | None
+
+    @property
+    def wait_s(self) -> float:
+        """From being due to being started."""
+        return max(0.0, (self.started_at - self.due_at).total_seconds())
+
+    @property
+    def run_s(self) -> float:
+        """From start to end."""
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a handler wrote."""
+
+    seq: int
+    attempt: int
+    at: datetime
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryView:
+    """Everything that the page of one delivery shows."""
+
+    delivery: DeliveryRow
+    attempts: tuple[AttemptRow, ...]  # oldest first
+    lines: tuple[LogLine, ...]  # oldest first
+    replays: tuple[tuple[str, str], ...]  # later replays of the same pair: (id, state)
+
+
+def list_deliveries(
+    conn: Connection, wanted: DeliveryFilter, *, before: str = "", through: str = "", limit: int = LIMIT
+) -> Page[DeliveryRow]:
+    """Deliveries older than ``before`` and not newer than ``through``, newest first."""
+    d = t.deliveries.c
+    query = _filtered(_rows(), wanted)
+    if before:
+        query = query.where(d.id < before)
+    if through:
+        query = query.where(d.id <= through)
+    return page_of(conn.execute(query.order_by(d.id.desc()).limit(limit + 1)).all(), limit, _delivery)
+
+
+def count_newer(conn: Connection, wanted: DeliveryFilter, through: str) -> int:
+    """How many came after ``through``; stops at ``NEWER_CAP + 1``."""
+    d = t.deliveries.c
+    newer = _filtered(select(d.id), wanted).where(d.id > through).limit(NEWER_CAP + 1).subquery()
+    return conn.execute(select(func.count()).select_from(newer)).scalar_one() if through else 0
+
+
+def _filtered(query: Select[Any], wanted: DeliveryFilter) -> Select[Any]:
+    d = t.deliveries.c
+    if wanted.state:
+        query = query.where(d.state == wanted.state)
+    if wanted.subscription_id:
+        query = query.where(d.subscription_id == wanted.subscription_id)
+    if wanted.since is not None:
+        query = query.where(d.id >= first_id_at("dlv", int(wanted.since.timestamp() * 1000)))
+    return query
+
+
+def find_delivery(conn: Connection, delivery_id: str) -> DeliveryRow | None:
+    """One delivery, or ``None``."""
+    row = conn.execute(_rows().where(t.deliveries.c.id == delivery_id)).first()
+    return None if row is None else _delivery(row)
+
+
+def find_view(conn: Connection, delivery_id: str) -> DeliveryView | None:
+    """One delivery with its newest attempts, its newest log lines and its replays, or ``None``."""
+    delivery = find_delivery(conn, delivery_id)
+    if delivery is None:
+        return None
+    return DeliveryView(delivery, _attempts(conn, delivery_id), _lines(conn, delivery_id), _replays(conn, delivery))
+
+
+def count_states(conn: Connection, subscription_id: str = "") -> dict[str, int]:
+    """How many deliveries are in each state of ``COUNTED``; each count stops at ``COUNT_CAP + 1``."""
+    d = t.deliveries.c
+    parts = []
+    for state in COUNTED:
+        some = select(d.id).where(d.state == state)
+        if subscription_id:
+            some = some.where(d.subscription_id == subscription_id)
+        some = some.limit(COUNT_CAP + 1)
+        parts.append(select(literal(state).label("state"), func.count().label("n")).select_from(some.subquery()))
+    return {row.state: row.n for row in conn.execute(union_all(*parts))}
+
+
+def _rows() -> Select[Any]:
+    d, e, s = t.deliveries.c, t.events.c, t.subscriptions.c
+    return (
+        select(
+            t.deliveries,
+            func.substr(d.error_message, 1, TEXT_CHARS).label("error_text"),
+            e.type.label("event_type"),
+            e.source.label("event_source"),
+            e.subject.label("event_subject"),
+            s.name.label("subscription_name"),
+            s.deleted_at,
+            s.retry,
+            s.pause_reason,
+            s.timeout_ms,
+        )
+        .join_from(t.deliveries, t.events, e.uid == d.event_uid)
+        .join(t.subscriptions, s.id == d.subscription_id)
+    )
+
+
+def _delivery(row: Row[Any]) -> DeliveryRow:
+    return DeliveryRow(
+        id=row.id,
+        event_uid=row.event_uid,
+        event_type=row.event_type,
+        event_source=row.event_source,
+        event_subject=row.event_subject,
+        subscription_id=row.subscription_id,
+        subscription_name=row.subscription_name,
+        subscription_deleted=row.deleted_at is not None,
+        handler=row.handler,
+        lane=row.lane,
+        state=row.state,
+        reason=row.reason,
+        attempt=row.attempt,
+        tries_used=row.tries_used,
+        max_attempts=tries_of(row.retry),
+        crashes=row.crashes,
+        due_at=row.due_at,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        lease_owner=row.lease_owner,
+        lease_until=row.lease_until,
+        error_type=row.error_type,
+        error_message=row.error_text,
+        progress_done=row.progress_done,
+        progress_total=row.progress_total,
+        progress_message=row.progress_message,
+        replay=row.replay,
+        replay_of=row.replay_of,
+        pause_reason=row.pause_reason,
+        timeout_ms=row.timeout_ms,
+        v=row.v,
+    )
+
+
+def tries_of(retry: Any) -> int | None:
+    """How many tries a stored retry policy allows (the first one included)."""
+    return retry.get("max_attempts") if isinstance(retry, dict) else None
+
+
+def _attempts(conn: Connection, delivery_id: str) -> tuple[AttemptRow, ...]:
+    a = t.attempts.c
+    query = (
+        select(
+            a.id, a.n, a.worker, a.due_at, a.started_at, a.finished_at, a.outcome, a.error_type, a.next_due_at,
+            func.substr(a.error_message, 1, TEXT_CHARS).label("error_message"),
+            func.substr(a.stack, 1, STACK_CHARS).label("stack"),
+            func.substr(a.result, 1, RESULT_CHARS).label("result"),
+        )
+        .where(a.delivery_id == delivery_id)
+        .order_by(a.n.desc())
+        .limit(ATTEMPTS_SHOWN)
+    )  # fmt: skip
+    rows = conn.execute(query).all()
+    return tuple(AttemptRow(**row._mapping) for row in reversed(rows))
+
+
+def _lines(conn: Connection, delivery_id: str) -> tuple[LogLine, ...]:
+    line = t.log_lines.c
+    query = (
+        select(line.seq, line.attempt, line.at, line.level, func.substr(line.text, 1, TEXT_CHARS).label("text"))
+        .where(line.delivery_id == delivery_id)
+        .order_by(line.seq.desc())
+        .limit(LINES_SHOWN)
+    )
+    return tuple(LogLine(**row._mapping) for row in reversed(conn.execute(query).all()))
+
+
+def _replays(conn: Connection, delivery: DeliveryRow) -> tuple[tuple[str, str], ...]:
+    d = t.deliveries.c
+    query = (
+        select(d.id, d.state)
+        .where(
+            d.event_uid == delivery.event_uid,
+            d.subscription_id == delivery.subscription_id,
+            d.replay > delivery.replay,
+        )
+        .order_by(d.replay)
+        .limit(20)
+    )
+    return tuple((row.id, row.state) for row in conn.execute(query))

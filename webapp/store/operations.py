@@ -1,0 +1,104 @@
+"""What people do to deliveries: each a compare-and-set from the states that the lifecycle allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from webapp.domain.errors import NotFound
+from webapp.domain.lifecycle import Verb, sources_of
+from webapp.store.events import shift_counts
+from webapp.store.tables import deliveries, events
+
+
+def get_delivery_row(conn: Connection, delivery_id: str) -> Row[Any]:
+    """The row, or ``NotFound``."""
+    row = conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no delivery {delivery_id[:80]!r}.")
+    return row
+
+
+def hasten(conn: Connection, delivery_id: str, now: datetime) -> bool:
+    """A waiting delivery is due now."""
+    return _move(conn, delivery_id, Verb.HASTEN, state="pending", due_at=now)
+
+
+def revive(conn: Connection, row: Row[Any], now: datetime) -> bool:
+    """A dead delivery is tried again with all its tries; its attempts go on counting."""
+    values = {"state": "pending", "due_at": now, "reason": None, "tries_used": 0, "crashes": 0, "finished_at": None}
+    revived = _move(conn, row.id, Verb.REVIVE, **values)
+    if revived:
+        shift_counts(conn, {row.event_uid: (1, 0, -1)})
+    return revived
+
+
+def add_replay(conn: Connection, row: Row[Any], new_id: str, now: datetime, *, held: bool) -> None:
+    """A new delivery of the same event to the same subscription; the old one stays as it is."""
+    last = select(func.max(deliveries.c.replay)).where(
+        deliveries.c.event_uid == row.event_uid, deliveries.c.subscription_id == row.subscription_id
+    )
+    conn.execute(
+        deliveries.insert(),
+        {
+            "id": new_id,
+            "event_uid": row.event_uid,
+            "subscription_id": row.subscription_id,
+            "handler": row.handler,
+            "lane": row.lane,
+            "state": "held" if held else "pending",
+            "due_at": now,
+            "created_at": now,
+            "replay": conn.execute(last).scalar_one() + 1,
+            "replay_of": row.id,
+        },
+    )
+    conn.execute(
+        update(events)
+        .where(events.c.uid == row.event_uid)
+        .values(total=events.c.total + 1, open=events.c.open + 1)
+    )
+
+
+def hold_all(conn: Connection, subscription_id: str) -> int:
+    """The due deliveries of a subscription that is being paused; answers how many."""
+    return _move_all(conn, subscription_id, Verb.HOLD, state="held")
+
+
+def release_all(conn: Connection, subscription_id: str, now: datetime) -> int:
+    """The held deliveries of a subscription that is being resumed; answers how many."""
+    return _move_all(conn, subscription_id, Verb.RELEASE, state="pending", due_at=now)
+
+
+def open_ids(conn: Connection, subscription_id: str) -> list[str]:
+    """Every delivery of a subscription that is not final."""
+    states = [str(state) for state in sources_of(Verb.CANCEL)]
+    found = select(deliveries.c.id).where(
+        deliveries.c.subscription_id == subscription_id, deliveries.c.state.in_(states)
+    )
+    return list(conn.execute(found).scalars())
+
+
+def _states(verb: Verb) -> Iterable[str]:
+    return [str(state) for state in sources_of(verb)]
+
+
+def _move(conn: Connection, delivery_id: str, verb: Verb, **values: Any) -> bool:
+    changed = conn.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state.in_(_states(verb)))
+        .values(v=deliveries.c.v + 1, **values)
+    )
+    return changed.rowcount == 1
+
+
+def _move_all(conn: Connection, subscription_id: str, verb: Verb, **values: Any) -> int:
+    changed: Mapping[str, Any] = values
+    return conn.execute(
+        update(deliveries)
+        .where(deliveries.c.subscription_id == subscription_id, deliveries.c.state.in_(_states(verb)))
+        .values(v=deliveries.c.v + 1, **changed)
+    ).rowcount

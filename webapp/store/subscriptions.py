@@ -1,0 +1,110 @@
+"""Subscriptions and the catalogue of handlers, with one revision number that says when to reload the routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from webapp.domain.conditions import parse_condition
+from webapp.domain.errors import Conflict, NotFound
+from webapp.domain.routing import Rule
+from webapp.store.tables import handlers, meta, subscriptions
+
+ROUTES_REVISION = "routes_revision"
+
+
+def get_subscription(conn: Connection, subscription_id: str) -> Row[Any]:
+    """A subscription that is not deleted, or ``NotFound``."""
+    row = conn.execute(
+        select(subscriptions).where(subscriptions.c.id == subscription_id, subscriptions.c.deleted_at.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no subscription {subscription_id[:80]!r}.")
+    return row
+
+
+def list_subscriptions(conn: Connection, limit: int = 10_000) -> Sequence[Row[Any]]:
+    """Those that are not deleted, by name."""
+    alive = select(subscriptions).where(subscriptions.c.deleted_at.is_(None))
+    return conn.execute(alive.order_by(subscriptions.c.name, subscriptions.c.id).limit(limit)).all()
+
+
+def add_subscription(conn: Connection, row: Mapping[str, Any]) -> None:
+    """Insert and tell the routers to reload."""
+    conn.execute(subscriptions.insert(), dict(row))
+    bump_routes(conn)
+
+
+def change_subscription(
+    conn: Connection, subscription_id: str, *, revision: int | None, at: datetime, **values: Any
+) -> None:
+    """Compare-and-set on the revision (when one is given). Raises ``Conflict`` when somebody was faster."""
+    where = [subscriptions.c.id == subscription_id, subscriptions.c.deleted_at.is_(None)]
+    if revision is not None:
+        where.append(subscriptions.c.revision == revision)
+    changed = conn.execute(
+        update(subscriptions)
+        .where(*where)
+        .values(revision=subscriptions.c.revision + 1, updated_at=at, **values)
+    )
+    if changed.rowcount != 1:
+        raise Conflict("This subscription was changed meanwhile; look at it again before you save.")
+    bump_routes(conn)
+
+
+def bump_routes(conn: Connection) -> None:
+    """Say that routing has changed; routers compare the number in the transaction that they route in."""
+    conn.execute(update(meta).where(meta.c.name == ROUTES_REVISION).values(value=meta.c.value + 1))
+
+
+def routes_revision(conn: Connection) -> int:
+    """The number of the routing that is in force.
+
+    Locked for share until the end of the transaction (SQLite has one writer anyway): whoever changes the
+    routing waits for the events that are being routed, so none slips through under a deleted rule.
+    """
+    return conn.execute(
+        select(meta.c.value).where(meta.c.name == ROUTES_REVISION).with_for_update(read=True)
+    ).scalar_one()
+
+
+def load_rules(conn: Connection) -> list[Rule]:
+    """Every subscription as a routing rule, oldest first."""
+    isolated = set(conn.execute(select(handlers.c.name).where(handlers.c.isolated)).scalars())
+    alive = select(subscriptions).where(subscriptions.c.deleted_at.is_(None)).order_by(subscriptions.c.id)
+    return [
+        Rule(
+            id=row.id,
+            name=row.name,
+            pattern=row.pattern,
+            condition=None if row.condition is None else parse_condition(row.condition),
+            handler=row.handler,
+            lane="isolated" if row.handler in isolated else "default",
+            held=row.paused_at is not None,
+        )
+        for row in conn.execute(alive)
+    ]
+
+
+def replace_handlers(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Write the catalogue; answers whether it changed. ``rows`` hold every column but ``seen_at`` may differ."""
+    known = {row.name: row for row in conn.execute(select(handlers))}
+    changed = set(known) != {row["name"] for row in rows} or any(
+        (known[row["name"]].isolated, known[row["name"]].options_schema, known[row["name"]].description)
+        != (row["isolated"], row["options_schema"], row["description"])
+        for row in rows
+    )
+    conn.execute(delete(handlers))
+    if rows:
+        conn.execute(handlers.insert(), [dict(row) for row in rows])
+    if changed:
+        bump_routes(conn)
+    return changed
+
+
+def list_handlers(conn: Connection) -> Sequence[Row[Any]]:
+    """The catalogue, by name."""
+    return conn.execute(select(handlers).order_by(handlers.c.name)).all()
