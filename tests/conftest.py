@@ -91,15 +91,8 @@ def postgres_server() -> Iterator[servers.Postgres]:
 
 
 def _migrate(url: str) -> None:
-    try:
-        from webapp.store.migrate import upgrade
-    except ImportError:
-        from webapp.store.tables import metadata
+    from webapp.store.migrate import upgrade
 
-        db = Database(url)
-        metadata.create_all(db.engine)
-        db.dispose()
-        return
     upgrade(url)
 
 
