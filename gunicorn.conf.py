@@ -1,0 +1,35 @@
+"""How gunicorn serves the hub: threads, because a browser tab holds a WebSocket open and SQLite knows no greenlets.
+
+Requests are logged by the application, with ids; gunicorn must not write an access log of its own.
+"""
+
+import os
+
+from webapp.logs import configure_logging
+from webapp.settings import Settings
+
+settings = Settings.from_env()
+configure_logging(settings, "web")
+
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+worker_class = "gthread"
+workers = settings.web_workers
+threads = settings.web_threads
+worker_connections = max(1000, 4 * settings.web_threads)
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  heartbeats must not wait for a disk
+timeout = 60
+graceful_timeout = 2  # open WebSockets would hold the stop for all of it
+keepalive = 30
+backlog = 2048
+control_socket_disable = True
+
+limit_request_line = 8190  # filters live in the URL
+limit_request_fields = 100
+limit_request_field_size = 8190
+# The application trusts as many proxy hops as it is told to (ProxyFix); gunicorn itself believes no header.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+
+accesslog = None
+errorlog = "-"
+loglevel = "debug" if settings.log_level == "debug" else "warning"
