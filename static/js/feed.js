@@ -1,0 +1,37 @@
+// Lists that follow: on top of the page they fetch themselves again; while someone reads, selects or works further
+// down, nothing moves and a button says how many are new.
+const READING_BELOW = 160; // pixels scrolled
+
+function isRead(feed) {
+  const selection = document.getSelection();
+  const selecting = selection && !selection.isCollapsed && feed.contains(selection.anchorNode);
+  return scrollY > READING_BELOW || selecting || feed.contains(document.activeElement) || feed.querySelector(":popover-open, details[open]");
+}
+
+const follows = (feed) => feed.dataset.feed === "newest" && !isRead(feed);
+
+document.body.addEventListener("live:events", () => {
+  for (const feed of document.querySelectorAll("[data-feed]")) {
+    if (follows(feed)) window.htmx.trigger(feed, "feed:refresh");
+    else if (feed.dataset.feedCount) window.htmx.trigger(document.querySelector(feed.dataset.feedCount), "feed:count");
+  }
+});
+
+// A list that is about to fetch itself does not need its rows to do so one by one.
+document.addEventListener("live:changed", (event) => {
+  const feed = event.target.closest("[data-feed]");
+  if (feed && follows(feed)) event.stopPropagation();
+}, true);
+
+// Rows that were not there before are shown as new.
+let before = new Set();
+const rows = (feed) => [...feed.querySelectorAll("[data-live-id]")];
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const feed = event.detail.target?.closest?.("[data-feed]");
+  before = new Set(feed ? rows(feed).map((row) => row.dataset.liveId) : []);
+});
+document.body.addEventListener("htmx:afterSettle", (event) => {
+  const feed = event.detail.target?.closest?.("[data-feed]") ?? document.querySelector(`#${CSS.escape(event.detail.target?.id || "-")}[data-feed]`);
+  if (!feed || before.size === 0) return;
+  for (const row of rows(feed)) if (!before.has(row.dataset.liveId)) row.classList.add("row-new");
+});

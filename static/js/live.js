@@ -1,0 +1,98 @@
+// What changed, told by the hub as hints. A hint carries ids only; the elements that care fetch themselves again
+// over htmx. Nothing is replayed after a gap, so every (re)connect says live:resync, and while the socket is
+// down for long live:poll stands in for it.
+import { io } from "../vendor/socketio/socket.io.esm.min.js";
+
+const PAUSE_MS = 1000; // between two rounds of the same kind
+const POLL_MS = 5000;
+const body = document.body;
+const tell = (element, name, detail) => element.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+
+// Leading and trailing edge: the first call runs at once, those within the pause become one call at its end.
+export function coalesce(run, pause = PAUSE_MS) {
+  let timer = null;
+  let again = false;
+  const fire = () => {
+    run();
+    timer = setTimeout(() => { timer = null; if (again) { again = false; fire(); } }, pause);
+  };
+  return () => { if (timer) again = true; else fire(); };
+}
+
+const rounds = new Map();
+function soon(key, run) {
+  if (!rounds.has(key)) {
+    if (rounds.size > 2000) rounds.clear();
+    rounds.set(key, coalesce(run));
+  }
+  rounds.get(key)();
+}
+
+const shown = (id) => document.querySelectorAll(`[data-live-id="${CSS.escape(id)}"]`);
+const announce = (name) => soon(name, () => tell(body, name));
+
+function eventsChanged({ items = [], more = 0 }) {
+  for (const { id, state } of items) {
+    if (shown(id).length) soon(`id ${id}`, () => shown(id).forEach((element) => tell(element, "live:changed", { id, state })));
+  }
+  if (more > 0) soon("all", () => document.querySelectorAll("[data-live-id]").forEach((element) => tell(element, "live:changed", {})));
+  announce("live:events");
+}
+
+const WORDS = { live: "Live", reconnecting: "Reconnecting", polling: "Polling every 5 s" };
+function badge(state) {
+  const element = document.getElementById("connection");
+  if (!element || element.dataset.state === state) return;
+  element.dataset.state = state;
+  element.textContent = WORDS[state];
+}
+
+let downSince = null;
+let polling = null;
+function down() {
+  if (downSince !== null) return;
+  downSince = setTimeout(() => {
+    badge("polling");
+    polling = setInterval(() => { if (!document.hidden) tell(body, "live:poll"); }, POLL_MS);
+    tell(body, "live:poll");
+  }, POLL_MS);
+  badge("reconnecting");
+}
+function up() {
+  clearTimeout(downSince);
+  clearInterval(polling);
+  downSince = polling = null;
+  badge("live");
+  tell(body, "live:resync");
+}
+
+function connect() {
+  const socket = io(body.dataset.live, {
+    transports: ["websocket"],
+    reconnectionDelay: 500,
+    reconnectionDelayMax: 5000,
+    randomizationFactor: 0.5,
+  });
+  socket.on("connect", up);
+  socket.on("disconnect", (reason) => {
+    down();
+    if (reason === "io server disconnect") setTimeout(() => socket.connect(), 2000); // the hub restarts, or the session ended
+  });
+  socket.on("connect_error", () => {
+    down();
+    if (!socket.active) setTimeout(() => socket.connect(), POLL_MS); // refused: signed out elsewhere, perhaps signed in again
+  });
+  socket.on("event.changed", eventsChanged);
+  socket.on("notification.created", (message) => soon("live:notifications", () => tell(body, "live:notifications", message)));
+  socket.on("subscription.changed", () => announce("live:subscriptions"));
+  socket.on("worker.changed", () => announce("live:workers"));
+  // A tab that comes back from sleep may have missed anything.
+  let hiddenAt = 0;
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) hiddenAt = Date.now();
+    else if (Date.now() - hiddenAt > 30000) tell(body, "live:resync");
+  });
+}
+
+if (body.dataset.live) connect();
+else document.getElementById("connection")?.remove();

@@ -1,0 +1,178 @@
+"""Words for templates: durations, sizes, instants, states, and JSON as coloured tokens.
+
+The only file of the web room that builds ``Markup``, and only ever from escaped pieces: whatever a payload
+holds is text. ``js/times.js`` counts on with the same words as ``ago``, ``until`` and ``since``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+SHOWN_CHARS = 100_000  # of a JSON text; the rest is left to the JSON link
+INDENT = "  "
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[{}\[\],:]', re.DOTALL)
+_TONES = {
+    "success": "succeeded",
+    "ok": "succeeded",
+    "busy": "running",
+    "idle": "idle",
+    "stopping": "waiting",
+    "lost": "dead",
+    "timed_out": "dead",
+    "crashed": "dead",
+    "discarded": "dead",
+    "snoozed": "waiting",
+    "interrupted": "idle",
+    "paused": "held",
+    "active": "succeeded",
+}
+
+
+def duration(seconds: float | None) -> str:
+    """``0.4 ms``, ``412 ms``, ``1.1 s``, ``12 s``, ``3 min 12 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    if seconds is None:
+        return "–"
+    seconds = max(0.0, seconds)
+    if seconds < 0.00995:
+        return f"{seconds * 1000:.1f} ms" if seconds else "0 ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    return _whole(round(seconds))
+
+
+def _whole(seconds: int) -> str:
+    """From ten seconds on: the two largest units."""
+    for size, unit, smaller, lesser in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if seconds >= size:
+            rest = seconds % size // smaller
+            return f"{seconds // size} {unit} {rest} {lesser}" if rest else f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def rough(seconds: float) -> str:
+    """One unit only, rounded down: ``12 s``, ``3 min``, ``2 h``, ``5 d``."""
+    whole = int(max(0.0, seconds))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if whole >= size:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def size(count: float | None) -> str:
+    """``812 B``, ``1.4 KiB``, ``3.0 MiB``."""
+    if count is None:
+        return "–"
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
+def number(value: float | None) -> str:
+    """``18,204``; up to two digits after the point."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.2f}".rstrip("0")
+
+
+def capped(count: int, cap: int = 10_000) -> str:
+    """A count that stopped at ``cap + 1`` is shown as ``10,000+``."""
+    return f"{cap:,}+" if count > cap else f"{count:,}"
+
+
+def iso(at: datetime) -> str:
+    """RFC 3339 with milliseconds, UTC."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def exact(at: datetime | None) -> str:
+    """``2026-11-23 14:02:08.412 UTC``."""
+    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} UTC"
+
+
+def clock(at: datetime) -> str:
+    """``14:02:08``, in UTC."""
+    return f"{at.astimezone(UTC):%H:%M:%S}"
+
+
+def json_tokens(text: str | None) -> Markup:
+    """JSON text, indented, as escaped spans. What is not JSON is shown as it is, escaped."""
+    if not text:
+        return Markup("")
+    shown = Markup("").join(_spans(text[:SHOWN_CHARS]))
+    if len(text) > SHOWN_CHARS:
+        return shown + Markup('\n<span class="json-mark">… {} more characters</span>').format(len(text) - SHOWN_CHARS)
+    return shown
+
+
+def _spans(text: str) -> Iterator[Markup]:
+    """Walks the raw tokens, so that numbers and keys are shown exactly as they were sent."""
+    depth, end, fresh = 0, 0, False  # fresh: a bracket was just opened
+    for match in _TOKEN.finditer(text):
+        token = match.group()
+        if gap := text[end : match.start()].strip():
+            yield escape(gap)  # never in valid JSON
+        end = match.end()
+        closing = token in ("}", "]")
+        if closing:
+            depth = max(0, depth - 1)
+        if fresh != closing and (fresh or closing):
+            yield Markup("\n" + INDENT * depth)
+        fresh = token in ("{", "[")
+        depth += fresh
+        yield _token(token, text, end)
+        if token == ",":
+            yield Markup("\n" + INDENT * depth)
+    yield escape(text[end:].strip())
+
+
+def _token(token: str, text: str, end: int) -> Markup:
+    if token[0] == '"':
+        is_key = text[end : end + 20].lstrip().startswith(":")
+        return Markup('<span class="{}">{}</span>').format("json-key" if is_key else "json-string", token)
+    if token in ("true", "false", "null"):
+        return Markup('<span class="json-word">{}</span>').format(token)
+    if token == ":":
+        return Markup(": ")
+    if len(token) == 1 and token in "{}[],":
+        return escape(token)
+    return Markup('<span class="json-number">{}</span>').format(token)
+
+
+def state_tone(state: str) -> str:
+    """The name of the colour of a state: most states are their own."""
+    return _TONES.get(state, state)
+
+
+def install(app: Flask, clock_of: Callable[[], datetime]) -> None:
+    """Register everything; ``clock_of`` gives now."""
+
+    def ago(at: datetime) -> str:
+        seconds = (clock_of() - at).total_seconds()
+        return "just now" if seconds < 1 else f"{rough(seconds)} ago"
+
+    def until(at: datetime, late: str = "now") -> str:
+        seconds = (at - clock_of()).total_seconds()
+        return late if seconds <= 0 else f"in {duration(max(1, round(seconds)))}"
+
+    def since(at: datetime) -> str:
+        return rough((clock_of() - at).total_seconds())
+
+    filters: dict[str, Callable[..., Any]] = {
+        "duration": duration, "rough": rough, "bytes": size, "number": number, "capped": capped, "iso": iso,
+        "exact": exact, "clock": clock, "json_tokens": json_tokens, "ago": ago, "until": until, "since": since,
+    }  # fmt: skip
+    app.jinja_env.filters.update(filters)
+    app.jinja_env.globals["state_tone"] = state_tone
