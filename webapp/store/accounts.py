@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.domain.errors import Conflict, NotFound
@@ -195,7 +195,3 @@ def drop_expired_links(conn: Connection, now: datetime) -> None:
         delete(one_time_links).where(one_time_links.c.expires_at <= now, one_time_links.c.used_at.is_(None))
     )
 
-
-def count_open_sessions(conn: Connection, user_id: str) -> int:
-    """How many browsers a user is signed in with."""
-    return conn.execute(select(func.count()).select_from(sessions).where(sessions.c.user_id == user_id)).scalar_one()

@@ -1,0 +1,268 @@
+"""Users, API keys and the link that makes the first administrator. Every change is audited in its own transaction.
+
+A secret (password, key, link) is handed back once, by the call that makes it, and never stored, logged or audited.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, get_args
+
+from sqlalchemy import Connection
+
+from webapp.domain.access import SYSTEM, Actor, Role
+from webapp.domain.errors import Conflict, Fault, Forbidden, NotFound, Refused
+from webapp.runtime import Runtime
+from webapp.services.passwords import check_password, hash_password, verify_password
+from webapp.store import accounts, audit
+
+USERNAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
+USER_ROLES: tuple[str, ...] = ("viewer", "operator", "admin")
+KEY_ROLES: tuple[str, ...] = get_args(Role)
+KEY_PREFIX = "sbx_"
+KEY_NAME_CHARS = 80
+LINK_LIFE = timedelta(hours=24)
+FIRST_ADMIN = "first-admin"
+
+
+def fingerprint(secret: str) -> str:
+    """SHA-256 in hex: enough for secrets of 256 random bits, and fast enough for every request."""
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def clean_username(text: str) -> str:
+    """As it is stored and compared."""
+    return unicodedata.normalize("NFKC", text).strip().lower()
+
+
+# Users
+
+
+def create_user(rt: Runtime, actor: Actor, username: str, password: str, role: str) -> str:
+    """A new user; answers the id. Raises ``Refused`` (invalid-user) or ``Conflict`` (the name is taken)."""
+    _demand(actor)
+    row = _new_user(rt, username, password, role)
+    with rt.db.write() as conn:
+        _add_user(rt, conn, actor, row)
+    return str(row["id"])
+
+
+def set_role(rt: Runtime, actor: Actor, user_id: str, role: str) -> None:
+    """Give a user another role; it holds from the next request on. The last administrator stays one."""
+    _demand(actor)
+    _check_role(role, USER_ROLES)
+    with rt.db.write() as conn:
+        user = _user_but_last_admin(conn, user_id, keeps_admin=role == "admin")
+        accounts.change_user(conn, user_id, role=role)
+        _note(rt, conn, actor, "user.role_changed", "user", user_id, user.username, {"from": user.role, "to": role})
+
+
+def disable_user(rt: Runtime, actor: Actor, user_id: str) -> None:
+    """Sign a user out everywhere and keep them out. The last administrator cannot be disabled."""
+    _demand(actor)
+    with rt.db.write() as conn:
+        user = _user_but_last_admin(conn, user_id, keeps_admin=False)
+        accounts.change_user(conn, user_id, disabled_at=rt.clock())
+        accounts.delete_sessions_of(conn, user_id)
+        _note(rt, conn, actor, "user.disabled", "user", user_id, user.username)
+
+
+def enable_user(rt: Runtime, actor: Actor, user_id: str) -> None:
+    """Let a disabled user sign in again."""
+    _demand(actor)
+    with rt.db.write() as conn:
+        user = accounts.get_user(conn, user_id)
+        accounts.change_user(conn, user_id, disabled_at=None)
+        _note(rt, conn, actor, "user.enabled", "user", user_id, user.username)
+
+
+def set_password(rt: Runtime, actor: Actor, user_id: str, password: str) -> None:
+    """An administrator gives a user a new password; their sessions end."""
+    _demand(actor)
+    _replace_password(rt, actor, user_id, password, keep_session="")
+
+
+def change_own_password(rt: Runtime, actor: Actor, old: str, new: str, *, session_id: str = "") -> None:
+    """A user changes the own password, knowing the old one; every other session ends."""
+    if actor.kind != "user":
+        raise Forbidden("Only a signed-in user has a password.")
+    with rt.db.read() as conn:
+        user = accounts.get_user(conn, actor.id)
+    if not verify_password(user.password_hash, old):
+        raise _invalid_user([Fault("/old_password", "wrong", "This is not your present password.")])
+    _replace_password(rt, actor, actor.id, new, keep_session=session_id)
+
+
+def list_users(rt: Runtime) -> list[Any]:
+    """Rows of ``users`` (without use for the hash), by name."""
+    with rt.db.read() as conn:
+        return list(accounts.list_users(conn))
+
+
+def _new_user(rt: Runtime, username: str, password: str, role: str) -> dict[str, Any]:
+    username = clean_username(username)
+    faults = check_password(password, username)
+    if not USERNAME.fullmatch(username):
+        message = "Use 1 to 64 of a-z, 0-9 and . _ @ + -, beginning with a letter or digit."
+        faults.insert(0, Fault("/username", "grammar", message))
+    if faults:
+        raise _invalid_user(faults)
+    _check_role(role, USER_ROLES)
+    return {
+        "id": rt.new_id("usr"),
+        "username": username,
+        "password_hash": hash_password(password),
+        "role": role,
+        "created_at": rt.clock(),
+    }
+
+
+def _add_user(rt: Runtime, conn: Connection, actor: Actor, row: dict[str, Any]) -> None:
+    accounts.add_user(conn, row)
+    _note(rt, conn, actor, "user.created", "user", row["id"], row["username"], {"role": row["role"]})
+
+
+def _replace_password(rt: Runtime, actor: Actor, user_id: str, password: str, *, keep_session: str) -> None:
+    with rt.db.read() as conn:
+        username = accounts.get_user(conn, user_id).username
+    if faults := check_password(password, username):
+        raise _invalid_user(faults)
+    encoded = hash_password(password)
+    with rt.db.write() as conn:
+        accounts.change_user(conn, user_id, password_hash=encoded)
+        accounts.delete_sessions_of(conn, user_id, but=keep_session)
+        _note(rt, conn, actor, "user.password_changed", "user", user_id, username)
+
+
+def _user_but_last_admin(conn: Connection, user_id: str, *, keeps_admin: bool) -> Any:
+    admins = accounts.lock_admins(conn)
+    user = accounts.get_user(conn, user_id)
+    if not keeps_admin and admins == [user_id]:
+        raise Conflict("This is the last administrator; make another user administrator first.")
+    return user
+
+
+# API keys
+
+
+def create_key(rt: Runtime, actor: Actor, name: str, role: str) -> tuple[str, str]:
+    """A new key: ``(id, secret)``. The secret is shown now and can never be shown again."""
+    _demand(actor)
+    name = name.strip()
+    if not 1 <= len(name) <= KEY_NAME_CHARS or not name.isprintable():
+        fault = Fault("/name", "length", f"Use 1 to {KEY_NAME_CHARS} printable characters.")
+        raise Refused("invalid-key", "The API key cannot be created like this.", faults=[fault])
+    _check_role(role, KEY_ROLES)
+    key_id, secret = rt.new_id("key"), KEY_PREFIX + secrets.token_urlsafe(32)
+    with rt.db.write() as conn:
+        accounts.add_key(
+            conn,
+            {
+                "id": key_id,
+                "name": name,
+                "hint": secret[:8],
+                "secret_hash": fingerprint(secret),
+                "role": role,
+                "created_at": rt.clock(),
+                "created_by": f"{actor.kind}:{actor.id}"[:64],
+            },
+        )
+        _note(rt, conn, actor, "api_key.created", "api_key", key_id, name, {"role": role})
+    return key_id, secret
+
+
+def revoke_key(rt: Runtime, actor: Actor, key_id: str) -> None:
+    """From now on (within a second, in every web process) the key is refused."""
+    _demand(actor)
+    with rt.db.write() as conn:
+        row = accounts.revoke_key(conn, key_id, rt.clock())
+        _note(rt, conn, actor, "api_key.revoked", "api_key", key_id, row.name)
+
+
+def list_keys(rt: Runtime) -> list[Any]:
+    """Rows of ``api_keys``, newest first, revoked ones too."""
+    with rt.db.read() as conn:
+        return list(accounts.list_keys(conn))
+
+
+# The first administrator
+
+
+def first_admin_link(rt: Runtime) -> str | None:
+    """A link that creates the first administrator, good for 24 hours; None once there is a user."""
+    now, token = rt.clock(), secrets.token_urlsafe(32)
+    row = {
+        "token_hash": fingerprint(token),
+        "purpose": FIRST_ADMIN,
+        "created_at": now,
+        "expires_at": now + LINK_LIFE,
+    }
+    with rt.db.write() as conn:
+        if accounts.has_users(conn):
+            return None
+        accounts.drop_expired_links(conn, now)
+        accounts.add_link(conn, row)
+        _note(rt, conn, SYSTEM, "setup_link.created", "setup_link", str(row["token_hash"])[:12])
+    return f"{rt.settings.base_url}/setup?token={token}"
+
+
+def is_setup_open(rt: Runtime, token: str) -> bool:
+    """Whether this token can still create the first administrator."""
+    with rt.db.read() as conn:
+        return accounts.is_link_open(conn, fingerprint(token), FIRST_ADMIN, rt.clock()) and not accounts.has_users(conn)
+
+
+def create_first_admin(rt: Runtime, token: str, username: str, password: str, *, ip: str, request_id: str) -> str:
+    """Use the link up and create the administrator; of two who race, one gets ``NotFound``."""
+    row = _new_user(rt, username, password, "admin")
+    actor = Actor("user", row["id"], row["username"], "admin", ip=ip, request_id=request_id)
+    with rt.db.write() as conn:
+        open_links = accounts.use_links(conn, FIRST_ADMIN, rt.clock())
+        if fingerprint(token) not in open_links or accounts.has_users(conn):
+            raise NotFound("This link was used already, has expired or never existed.")
+        _add_user(rt, conn, actor, row)
+    return str(row["id"])
+
+
+# Shared by the above
+
+
+def _demand(actor: Actor) -> None:
+    if not actor.can("administer"):
+        raise Forbidden("Only an administrator may do this.")
+
+
+def _check_role(role: str, allowed: tuple[str, ...]) -> None:
+    if role not in allowed:
+        raise _invalid_user([Fault("/role", "unknown", f"Choose one of {', '.join(allowed)}.")])
+
+
+def _invalid_user(faults: list[Fault]) -> Refused:
+    return Refused("invalid-user", "This cannot be saved like this.", faults=faults)
+
+
+def _note(
+    rt: Runtime,
+    conn: Connection,
+    actor: Actor,
+    action: str,
+    kind: str,
+    target_id: str,
+    name: str = "",
+    details: dict[str, Any] | None = None,
+) -> None:
+    audit.add(
+        conn,
+        id=rt.new_id("aud"),
+        at=rt.clock(),
+        actor=actor,
+        action=action,
+        target_kind=kind,
+        target_id=target_id,
+        target_name=name,
+        details=details,
+    )

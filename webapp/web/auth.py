@@ -1,0 +1,176 @@
+"""Who asks, and may they. Everything is refused unless its view says ``@require(verb)`` or ``@public``.
+
+Pages know people by their session cookie. The API knows programs by ``Authorization: Bearer``; a session
+serves there for safe methods only, so no cookie can ever write through the API.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Response, current_app, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from webapp.domain.access import GRANTS, Actor
+from webapp.domain.errors import Forbidden, Refused, Unauthenticated
+from webapp.services import sign_in as sessions
+from webapp.services.accounts import KEY_PREFIX
+from webapp.services.sign_in import Key, Visit
+from webapp.web.context import get_hub, get_runtime
+
+View = TypeVar("View", bound=Callable[..., Any])
+VERB = "required_verb"
+PUBLIC = "public"
+TOKEN = "token"  # noqa: S105  the name of the entry in the cookie
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MACHINE_PATHS = ("/api/", "/metrics")
+KEY_IN_URL = re.compile(rb"(?:^|&)(?:api_?key|access_?token|authorization)=|=" + KEY_PREFIX.encode(), re.IGNORECASE)
+ONLY_PRINTABLE = re.compile(r"[^\x00-\x20\x7f-\x9f\\]*")
+
+
+def require(verb: str) -> Callable[[View], View]:
+    """Declare what the caller of a view must be allowed to do: read, publish, operate or administer."""
+    if verb not in GRANTS:
+        raise ValueError(f"no such verb: {verb}")
+    return _marked(verb)
+
+
+def public(view: View) -> View:
+    """Declare that a view is for everybody, signed in or not."""
+    return _marked(PUBLIC)(view)
+
+
+def _marked(verb: str) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        setattr(view, VERB, verb)
+        return view
+
+    return mark
+
+
+def verb_of(endpoint: str) -> str | None:
+    """What an endpoint demands; None when it says nothing, which means that nobody may."""
+    if endpoint == "static" or endpoint.endswith(".static"):
+        return PUBLIC
+    return getattr(current_app.view_functions.get(endpoint), VERB, None)
+
+
+def guard() -> ResponseReturnValue | None:
+    """The door of every request; runs before anything else."""
+    if request.endpoint is None:  # 404 and 405 are told to everybody
+        return None
+    verb = verb_of(request.endpoint)
+    if request.query_string and KEY_IN_URL.search(request.query_string):
+        detail = "An API key does not belong in a URL, where logs keep it: send it as 'Authorization: Bearer …'."
+        raise Refused("key-in-url", detail, status=400, title="API key in the URL")
+    if verb == PUBLIC:
+        return None
+    actor = find_actor()
+    if actor is None:
+        return _ask_to_sign_in()
+    if verb is None or not actor.can(verb):
+        raise Forbidden(f"Your role ({actor.role}) does not allow this.")
+    return None
+
+
+def current_actor() -> Actor:
+    """Who this request comes from; raises ``Unauthenticated`` when nobody is signed in."""
+    actor = find_actor()
+    if actor is None:
+        raise Unauthenticated("Sign in first.")
+    return actor
+
+
+def find_actor() -> Actor | None:
+    """Who this request comes from, or None. Looked up once per request."""
+    if "actor" not in g:
+        g.actor = _actor_of_machine() if is_machine_path() else _actor_of_session()
+    return g.actor  # type: ignore[no-any-return]
+
+
+def is_machine_path() -> bool:
+    """Whether programs ask here: problem documents instead of pages, keys instead of cookies."""
+    return request.path.startswith(MACHINE_PATHS)
+
+
+def get_visit() -> Visit:
+    """Where this request comes from."""
+    return Visit(request.remote_addr or "", request.headers.get("User-Agent", ""), request_id())
+
+
+def request_id() -> str:
+    """Of this request; empty outside of one."""
+    return str(g.get("request_id", ""))
+
+
+def _actor_of_machine() -> Actor | None:
+    header = request.environ.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return _actor_of_session() if request.method in SAFE_METHODS else None
+    scheme, _, secret = header.partition(" ")
+    if scheme.lower() != "bearer" or not secret.startswith(KEY_PREFIX) or len(secret) > 200:
+        return None
+    keys = get_hub().keys
+    key = keys.find(secret)
+    if key is None:
+        return None
+    if keys.is_stale(key):
+        g.stale_key = key
+    return Actor("key", key.id, key.name, key.role, request.remote_addr or "", request_id())
+
+
+def touch_key_later(response: Response) -> Response:
+    """Write the last use of a key down when the answer has been sent: the caller does not wait for it."""
+    key: Key | None = g.pop("stale_key", None)
+    if key is not None:
+        keys = get_hub().keys
+        response.call_on_close(lambda: keys.touch(key))
+    return response
+
+
+# Sessions
+
+
+def _actor_of_session() -> Actor | None:
+    token = session.get(TOKEN)
+    return sessions.find_actor(get_runtime(), token, get_visit()) if isinstance(token, str) else None
+
+
+def begin_session(token: str) -> None:
+    """Everything that was in the cookie goes: nothing set before signing in survives it."""
+    session.clear()
+    session[TOKEN] = token
+    session.permanent = True
+    g.pop("actor", None)
+
+
+def end_session() -> None:
+    """Sign out: the row goes, then the cookie."""
+    actor, token = find_actor(), session.get(TOKEN)
+    if actor is not None and isinstance(token, str):
+        sessions.sign_out(get_runtime(), actor, token)
+    session.clear()
+    g.pop("actor", None)
+
+
+def is_local_path(target: str) -> bool:
+    """Whether a ``next`` leads to a page of ours and nowhere else."""
+    return target.startswith("/") and not target.startswith("//") and bool(ONLY_PRINTABLE.fullmatch(target))
+
+
+def _ask_to_sign_in() -> ResponseReturnValue:
+    if is_machine_path():
+        raise Unauthenticated("Send a valid API key: 'Authorization: Bearer sbx_…'.")
+    target = request.full_path.rstrip("?") if request.method in SAFE_METHODS else "/"
+    if request.headers.get("HX-Request") == "true":
+        return Response(status=401, headers={"HX-Redirect": url_for("session.show", next=_page_behind_part())})
+    return redirect(url_for("session.show", next=target if is_local_path(target) else "/"))
+
+
+def _page_behind_part() -> str:
+    """The page that an htmx request came from: a part alone is nothing to come back to."""
+    current = request.headers.get("HX-Current-URL", "")
+    path = current.removeprefix(request.host_url.rstrip("/"))
+    return path if is_local_path(path) else "/"

@@ -1,0 +1,52 @@
+"""What a request needs of the process: the runtime, the acceptor, the key ring. Put there by ``create_app``."""
+
+from __future__ import annotations
+
+import threading
+from typing import cast
+
+from flask import Flask, current_app
+
+from webapp.runtime import Runtime
+from webapp.services.accept import Acceptor
+from webapp.services.sign_in import KeyRing
+
+NAME = "signalbox"
+
+
+class Hub:
+    """One per app. The acceptor is built on first use, in the process that serves, and only once: group commit lives in it."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self.rt = rt
+        self.keys = KeyRing(rt)
+        self._acceptor: Acceptor | None = None
+        self._building = threading.Lock()
+
+    @property
+    def acceptor(self) -> Acceptor:
+        if self._acceptor is None:
+            with self._building:
+                self._acceptor = self._acceptor or Acceptor(self.rt)
+        return self._acceptor
+
+
+def put_hub(app: Flask, rt: Runtime) -> None:
+    """Make the runtime known to the app."""
+    app.extensions[NAME] = rt
+    app.extensions[f"{NAME}.hub"] = Hub(rt)
+
+
+def get_hub() -> Hub:
+    """Of the present app."""
+    return cast(Hub, current_app.extensions[f"{NAME}.hub"])
+
+
+def get_runtime() -> Runtime:
+    """Of the present app."""
+    return get_hub().rt
+
+
+def get_acceptor() -> Acceptor:
+    """Of the present app."""
+    return get_hub().acceptor

@@ -1,0 +1,55 @@
+"""The kinds of refusal that the hub knows: slug to title, status and what to do. ``/problems/<slug>`` shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind: its usual status, its title, and help for who meets it."""
+
+    status: int
+    title: str
+    help: str
+
+
+PROBLEMS: dict[str, Problem] = {
+    "malformed-json": Problem(400, "Malformed JSON", "The body is not JSON (RFC 8259). NaN and Infinity are not JSON either."),
+    "invalid-encoding": Problem(400, "Invalid encoding", "The body must be UTF-8 without a byte order mark."),
+    "json-too-deep": Problem(400, "JSON too deep", "The document is nested deeper than the hub accepts (32 levels by default)."),
+    "json-too-complex": Problem(400, "JSON too complex", "The document has too many values or keys, or too long ones."),
+    "duplicate-key": Problem(400, "Duplicate key", "An object has the same key twice; parsers disagree about which one counts."),
+    "number-out-of-range": Problem(422, "Number out of range", "Whole numbers must fit ±(2^53−1), others a finite double. Send larger ones as text."),
+    "invalid-character": Problem(422, "Invalid character", "Text must not hold NUL or half of a surrogate pair."),
+    "invalid-event": Problem(422, "Invalid event", "The event lacks a field or a field has the wrong form; each fault has a JSON Pointer."),
+    "invalid-event-type": Problem(422, "Invalid event type", "Types are dotted lower-case names such as order.paid, at most 128 characters."),
+    "invalid-timestamp": Problem(422, "Invalid timestamp", "Timestamps are RFC 3339 with an offset, such as 2026-03-02T12:00:00Z."),
+    "unknown-field": Problem(422, "Unknown field", "The document has a field that is not part of this resource; look for a typing error."),
+    "invalid-subscription": Problem(422, "Invalid subscription", "The subscription has faults; each has a JSON Pointer."),
+    "invalid-condition": Problem(422, "Invalid condition", "The condition tree has faults; each has a JSON Pointer."),
+    "invalid-user": Problem(422, "Invalid user", "The username, password or role cannot be used."),
+    "invalid-key": Problem(422, "Invalid API key", "The name or role of the API key cannot be used."),
+    "invalid-parameter": Problem(400, "Invalid parameter", "A query parameter is unknown, given twice or has a value that cannot be used."),
+    "key-in-url": Problem(400, "API key in the URL", "Send the key in the Authorization header. A key that was in a URL should be revoked: logs keep URLs."),
+    "bad-request": Problem(400, "Bad request", "The request cannot be understood."),
+    "too-many-fields": Problem(400, "Too many fields", "The form has more fields than any form of the hub."),
+    "duplicate-field": Problem(400, "Duplicate field", "A form field was sent twice."),
+    "unexpected-file": Problem(400, "Unexpected file", "No form of the hub takes files."),
+    "unauthenticated": Problem(401, "Unauthenticated", "Send a valid API key as 'Authorization: Bearer sbx_…', or sign in."),
+    "sign-in-failed": Problem(401, "Sign-in failed", "The username or the password is wrong."),
+    "forbidden": Problem(403, "Forbidden", "Your role or the role of the key does not allow this; ask an administrator."),
+    "csrf-failed": Problem(403, "Form expired", "The form was too old or came from elsewhere. Load the page again and repeat."),
+    "not-found": Problem(404, "Not found", "There is nothing here, or not any more."),
+    "method-not-allowed": Problem(405, "Method not allowed", "The Allow header lists what this address takes."),
+    "conflict": Problem(409, "Conflict", "The thing changed meanwhile, or its state does not allow this. Look again, then repeat."),
+    "ambiguous-id": Problem(409, "Ambiguous id", "Several sources sent an event with this id; add ?source= to choose one."),
+    "stale-revision": Problem(412, "Changed meanwhile", "If-Match names an older revision. Fetch the subscription again and repeat the change."),
+    "payload-too-large": Problem(413, "Payload too large", "The body is larger than the hub accepts (1 MiB by default)."),
+    "unsupported-media-type": Problem(415, "Unsupported media type", "Send Content-Type: application/json; charset utf-8 is the only one."),
+    "unsupported-content-encoding": Problem(415, "Unsupported content encoding", "Send the body uncompressed."),
+    "uri-too-long": Problem(414, "URI too long", "Use a shorter address."),
+    "rate-limited": Problem(429, "Too many attempts", "Wait as long as the Retry-After header says."),
+    "internal-error": Problem(500, "Internal error", "This is a fault of the hub. Its log has the details under the request id."),
+    "storage-unavailable": Problem(503, "Storage unavailable", "The database does not answer. Nothing was stored; repeat the request."),
+}  # fmt: skip
