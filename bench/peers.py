@@ -74,7 +74,11 @@ def measure(name: str) -> float:
         before = client.dbsize()
         command = [sys.executable, "-m", *peer.command, url]
         worker = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=dies_with_us(signal.SIGKILL)
+            command,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=dies_with_us(signal.SIGKILL),
         )
         try:
             return _rate(client, before, peer.jobs, worker)

@@ -151,7 +151,9 @@ def _postgres_bin() -> Path:
 
 def _runs_as_nobody(bin_dir: Path) -> bool:
     try:
-        probe = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, user=NOBODY, cwd="/", check=False)
+        probe = subprocess.run(
+            [bin_dir / "postgres", "--version"], capture_output=True, user=NOBODY, cwd="/", check=False
+        )
     except PermissionError:
         return False
     return probe.returncode == 0

@@ -1,0 +1,91 @@
+"""Rescue, ringing and pruning: compare-and-set steps that any number of beats may run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from tests.services.test_operate import end, publish, row_of, status_of, take
+from tests.support.clock import Clock
+from tests.support.factories import make_subscription
+from webapp.domain.access import Actor
+from webapp.domain.outcomes import Done
+from webapp.runtime import Runtime
+from webapp.services import upkeep
+from webapp.store.deliveries import claim_one, renew
+from webapp.store.tables import attempts, audit, notifications, workers
+
+
+def test_rescue_takes_back_what_a_silent_worker_held(rt: Runtime, clock: Clock, operator: Actor) -> None:
+    make_subscription(rt)
+    uid, delivery = publish(rt, operator)
+    (claimed,) = take(rt)
+    assert upkeep.rescue(rt) == 0
+    clock.advance(seconds=11)
+    assert upkeep.rescue(rt) == 1
+    assert upkeep.rescue(rt) == 0
+    row = row_of(rt, delivery)
+    assert (row.state, row.lane, row.crashes, row.tries_used, row.error_type) == (
+        "waiting", "isolated", 1, 1, "WorkerLost",
+    )  # fmt: skip
+    assert end(rt, claimed, Done()) == set(), "the worker came back from the dead and must not be heard"
+    with rt.db.write() as conn:
+        again = claim_one(conn, delivery_id=delivery, owner="w2", now=rt.clock(), lease=timedelta(seconds=10))
+    assert again is not None
+    assert end(rt, again, Done(), "w2") == {delivery}
+    assert status_of(rt, uid)[0] == "succeeded"
+    with rt.db.read() as conn:
+        assert conn.execute(select(attempts.c.outcome).order_by(attempts.c.n)).scalars().all() == [
+            "crashed", "succeeded",
+        ]  # fmt: skip
+        assert "delivery.rescued" in conn.execute(select(audit.c.action)).scalars().all()
+
+
+def test_rescue_leaves_a_lease_that_was_renewed(rt: Runtime, clock: Clock, operator: Actor) -> None:
+    make_subscription(rt)
+    _, delivery = publish(rt, operator)
+    take(rt)
+    clock.advance(seconds=9)
+    with rt.db.write() as conn:
+        assert renew(conn, owner="w1", ids=[delivery], until=rt.clock() + timedelta(seconds=10)) == {delivery}
+        assert renew(conn, owner="w2", ids=[delivery], until=rt.clock() + timedelta(seconds=10)) == set()
+    clock.advance(seconds=9)
+    assert upkeep.rescue(rt) == 0
+
+
+def test_rescue_gives_up_after_three_crashes(rt: Runtime, clock: Clock, operator: Actor) -> None:
+    make_subscription(rt)
+    uid, delivery = publish(rt, operator)
+    take(rt)
+    for _ in range(3):
+        clock.advance(seconds=60)
+        assert upkeep.rescue(rt) == 1
+        clock.advance(seconds=60)
+        with rt.db.write() as conn:
+            claim_one(conn, delivery_id=delivery, owner="w", now=rt.clock(), lease=timedelta(seconds=10))
+    assert (row_of(rt, delivery).state, row_of(rt, delivery).reason) == ("dead", "lost")
+    assert status_of(rt, uid) == ("failed", 1, 0, 0, 1)
+
+
+def test_ring_due_rings_only_lanes_with_work(rt: Runtime, operator: Actor) -> None:
+    upkeep.ring_due(rt)
+    assert rt.queue.rung == []  # type: ignore[attr-defined]
+    make_subscription(rt)
+    publish(rt, operator)
+    rt.queue.rung.clear()  # type: ignore[attr-defined]
+    upkeep.ring_due(rt)
+    assert rt.queue.rung == ["default"]  # type: ignore[attr-defined]
+
+
+def test_prune_reports_a_worker_that_fell_silent_once(rt: Runtime, clock: Clock) -> None:
+    row = {"name": "w1", "kind": "shared", "host": "h", "pid": 1, "state": "idle"}
+    with rt.db.write() as conn:
+        conn.execute(workers.insert(), row | {"started_at": rt.clock(), "seen_at": rt.clock()})
+    upkeep.prune(rt)
+    clock.advance(seconds=16)
+    upkeep.prune(rt)
+    upkeep.prune(rt)
+    with rt.db.read() as conn:
+        assert conn.execute(select(workers)).all() == []
+        assert len(conn.execute(select(notifications)).all()) == 1
