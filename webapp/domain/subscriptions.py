@@ -1,0 +1,127 @@
+"""What a subscription may look like. ``parse_subscription`` is the one door for forms and the API alike.
+
+It knows the handlers that the workers offer and checks the options that each one asks for; every fault is
+named at once, with its JSON Pointer (RFC 6901).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from webapp.domain.conditions import parse_condition
+from webapp.domain.errors import Fault, Refused
+from webapp.domain.faults import CONTROL, pointer, refusal, shown
+from webapp.domain.optionschema import check_options
+from webapp.domain.retry import RetryPolicy, format_duration, parse_duration
+from webapp.domain.routing import parse_pattern
+
+NAME_CHARS = 120
+MAX_OPTIONS = 100
+DEFAULT_TIMEOUT = timedelta(seconds=30)
+SHORTEST_TIMEOUT = timedelta(seconds=0.1)
+LONGEST_TIMEOUT = timedelta(hours=1)
+T = TypeVar("T")
+FIELDS = ("name", "pattern", "condition", "handler", "options", "retry", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionDraft:
+    """A valid subscription that is not stored yet. ``condition`` is the JSON tree or None."""
+
+    name: str
+    pattern: str
+    condition: dict[str, Any] | None
+    handler: str
+    options: dict[str, Any] = field(default_factory=dict)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout: timedelta = DEFAULT_TIMEOUT  # of one try
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that ``parse_subscription`` reads back equal."""
+        return {
+            "name": self.name,
+            "pattern": self.pattern,
+            "condition": self.condition,
+            "handler": self.handler,
+            "options": self.options,
+            "retry": self.retry.to_json(),
+            "timeout": format_duration(self.timeout),
+        }
+
+
+def parse_subscription(document: Any, known_handlers: Mapping[str, Mapping[str, Any]]) -> SubscriptionDraft:
+    """The subscription that ``document`` (parsed JSON) describes; ``known_handlers`` maps names to option schemas.
+
+    Raises ``Refused`` (422, ``invalid-subscription``) with every fault.
+    """
+    if not isinstance(document, dict):
+        fault = Fault("", "wrong-type", "A subscription is a JSON object with a name, a pattern and a handler.")
+        raise refusal("invalid-subscription", "subscription", [fault])
+    faults = [
+        Fault(pointer(key), "unknown-field", f"A subscription has no field {shown(key)!r}.")
+        for key in document
+        if key not in FIELDS
+    ]
+    name = _name(document.get("name"), faults)
+    pattern = _unless_refused(lambda: parse_pattern(document.get("pattern")), faults)
+    tree = document.get("condition")
+    if tree is not None:
+        _unless_refused(lambda: parse_condition(tree, "/condition"), faults)
+    handler, options = _handler(document, known_handlers, faults)
+    wish = document.get("retry")
+    retry = RetryPolicy() if wish is None else _unless_refused(lambda: RetryPolicy.from_json(wish), faults)
+    timeout = _timeout(document.get("timeout"), faults)
+    if faults or pattern is None or retry is None:
+        raise refusal("invalid-subscription", "subscription", faults, own_slugs={"unsupported-pattern"})
+    return SubscriptionDraft(name, pattern, tree, handler, options, retry, timeout)
+
+
+def _unless_refused(read: Callable[[], T], faults: list[Fault]) -> T | None:
+    try:
+        return read()
+    except Refused as error:
+        faults += error.faults
+        return None
+
+
+def _name(value: Any, faults: list[Fault]) -> str:
+    name = value.strip() if isinstance(value, str) else ""
+    if not 1 <= len(name) <= NAME_CHARS:
+        faults.append(Fault("/name", "invalid-length", f"Give it a name of 1 to {NAME_CHARS} characters."))
+    elif CONTROL.search(name):
+        faults.append(Fault("/name", "invalid-character", "A name has no control characters or line breaks."))
+    return name
+
+
+def _handler(
+    document: dict[str, Any], known: Mapping[str, Mapping[str, Any]], faults: list[Fault]
+) -> tuple[str, dict[str, Any]]:
+    handler, options = document.get("handler"), document.get("options")
+    options = {} if options is None else options
+    if not isinstance(options, dict):
+        faults.append(Fault("/options", "wrong-type", "Options must be an object."))
+    elif len(options) > MAX_OPTIONS:
+        faults.append(Fault("/options", "too-many", f"At most {MAX_OPTIONS} options."))
+    elif isinstance(handler, str) and handler in known:
+        faults += check_options(known[handler], options, "/options")
+    if not isinstance(handler, str) or handler not in known:
+        names = ", ".join(sorted(known)) or "none yet: no worker has started"
+        faults.append(Fault("/handler", "unknown-handler", f"Choose a handler that a worker offers: {names}."))
+    return handler if isinstance(handler, str) else "", options
+
+
+def _timeout(value: Any, faults: list[Fault]) -> timedelta:
+    if value is None:
+        return DEFAULT_TIMEOUT
+    try:
+        timeout = parse_duration(value)
+    except ValueError as error:
+        message = str(error)
+        faults.append(Fault("/timeout", "invalid-duration", f"{message[0].upper()}{message[1:]}."))
+        return DEFAULT_TIMEOUT
+    if not SHORTEST_TIMEOUT <= timeout <= LONGEST_TIMEOUT:
+        faults.append(Fault("/timeout", "out-of-range", "A try may last from 0.1 seconds to 1 hour."))
+    return timeout
