@@ -121,34 +121,34 @@ def _spans(text: str) -> Iterator[Markup]:
     """Walks the raw tokens, so that numbers and keys are shown exactly as they were sent."""
     depth, end, fresh = 0, 0, False  # fresh: a bracket was just opened
     for match in _TOKEN.finditer(text):
-        token = match.group()
+        piece = match.group()
         if gap := text[end : match.start()].strip():
             yield escape(gap)  # never in valid JSON
         end = match.end()
-        closing = token in ("}", "]")
+        closing = piece in ("}", "]")
         if closing:
             depth = max(0, depth - 1)
-        if fresh != closing and (fresh or closing):
-            yield Markup("\n" + INDENT * depth)
-        fresh = token in ("{", "[")
+        if fresh != closing:
+            yield escape("\n" + INDENT * depth)
+        fresh = piece in ("{", "[")
         depth += fresh
-        yield _token(token, text, end)
-        if token == ",":
-            yield Markup("\n" + INDENT * depth)
+        yield _token(piece, text, end)
+        if piece == ",":
+            yield escape("\n" + INDENT * depth)
     yield escape(text[end:].strip())
 
 
-def _token(token: str, text: str, end: int) -> Markup:
-    if token[0] == '"':
+def _token(piece: str, text: str, end: int) -> Markup:
+    if piece[0] == '"':
         is_key = text[end : end + 20].lstrip().startswith(":")
-        return Markup('<span class="{}">{}</span>').format("json-key" if is_key else "json-string", token)
-    if token in ("true", "false", "null"):
-        return Markup('<span class="json-word">{}</span>').format(token)
-    if token == ":":
+        return Markup('<span class="{}">{}</span>').format("json-key" if is_key else "json-string", piece)
+    if piece in ("true", "false", "null"):
+        return Markup('<span class="json-word">{}</span>').format(piece)
+    if piece == ":":
         return Markup(": ")
-    if len(token) == 1 and token in "{}[],":
-        return escape(token)
-    return Markup('<span class="json-number">{}</span>').format(token)
+    if len(piece) == 1 and piece in "{}[],":
+        return escape(piece)
+    return Markup('<span class="json-number">{}</span>').format(piece)
 
 
 def state_tone(state: str) -> str:

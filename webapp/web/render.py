@@ -10,15 +10,17 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, current_app, flash, g, make_response, redirect, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
 from flask_htmx import HTMX
 
 from webapp.domain.access import Actor
 from webapp.domain.errors import HubError
-from webapp.runtime import Runtime
 from webapp.store import feed_events
-from webapp.store.feed_events import COUNT_CAP, NavCounts
+from webapp.store.feed_events import NavCounts
+from webapp.store.paging import COUNT_CAP
 from webapp.web import filters
+from webapp.web.auth import find_actor
+from webapp.web.context import get_runtime
 
 htmx = HTMX()
 
@@ -34,11 +36,14 @@ class NavCount:
 def init_render(app: Flask) -> None:
     """Filters, globals and the context that every template has."""
     htmx.init_app(app)
-    filters.install(app, lambda: _runtime().clock())
+    filters.install(app, lambda: get_runtime().clock())
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
-        nav_count=nav_count, nav_counts=_nav_counts, is_here=_is_here, server_now=lambda: filters.iso(_runtime().clock())
+        nav_count=nav_count,
+        nav_counts=_nav_counts,
+        is_here=_is_here,
+        server_now=lambda: filters.iso(get_runtime().clock()),
     )
     app.context_processor(_context)
 
@@ -70,14 +75,6 @@ def toast(response: Response, text: str, *, tone: str = "succeeded", link: str =
     return response
 
 
-def done(text: str, back_to: str, *, tone: str = "succeeded", link: str = "") -> Response:
-    """The answer to a button: a toast and nothing to swap for htmx, a redirect with a message otherwise."""
-    if wants_part():
-        return toast(make_response("", 204), text, tone=tone, link=link)
-    flash(text, tone)
-    return make_response(redirect(back_to, 303))
-
-
 def nav_count(name: str, counts: NavCounts | None) -> NavCount:
     """The words of one count."""
     if counts is None:
@@ -94,11 +91,6 @@ def _short(n: int) -> str:
     return filters.capped(n, COUNT_CAP)
 
 
-def _runtime() -> Runtime:
-    runtime: Runtime = current_app.extensions["signalbox"]
-    return runtime
-
-
 def _nav_counts() -> NavCounts | None:
     """Read once per request; ``None`` when nobody is signed in or the database does not answer (error pages)."""
     if "nav_counts" not in g:
@@ -112,7 +104,7 @@ def _read_nav_counts() -> NavCounts | None:
     if actor is None:
         return None
     try:
-        rt = _runtime()
+        rt = get_runtime()
         with rt.db.read() as conn:
             return feed_events.nav_counts(conn, user_id=actor.id, now=rt.clock())
     except HubError:
@@ -125,13 +117,12 @@ def _is_here(href: str) -> bool:
 
 
 def _actor() -> Actor | None:
-    from webapp.web import auth  # the sign-in pages are rendered from here as well
-
+    """The person who is signed in, for the shell of the page."""
     try:
-        actor: Actor = auth.current_actor()
+        actor = find_actor()
     except HubError:
         return None
-    return actor if actor.kind == "user" else None
+    return actor if actor is not None and actor.kind == "user" else None
 
 
 def _context() -> dict[str, Any]:

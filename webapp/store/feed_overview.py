@@ -1,0 +1,125 @@
+"""Read models of the overview: activity from the per-minute counters, what needs somebody, and whether all is new.
+
+Reads only; every list is bounded and every count is capped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, literal_column, select
+
+from webapp.store import tables as t
+from webapp.store.counters import minute_of
+from webapp.store.feed_events import LINE_CHARS, capped_count, needing_action
+from webapp.store.paging import NEWER_CAP, SCAN
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What came in and how it ended over a stretch of time, in equal slots, oldest first."""
+
+    accepted: tuple[int, ...]
+    succeeded: int
+    failed: int  # tries that were or will be repeated
+    dead: int
+    bad: tuple[int, ...]  # dead per slot
+
+    @property
+    def events(self) -> int:
+        """Events accepted in all."""
+        return sum(self.accepted)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadGroup:
+    """Dead deliveries of one subscription that died for the same reason."""
+
+    subscription_id: str
+    subscription_name: str
+    reason: str
+    count: int
+    newest_id: str
+    newest_event: str
+    error_message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PausedRow:
+    """A paused subscription and how much waits for it (capped)."""
+
+    id: str
+    name: str
+    reason: str | None
+    paused_at: datetime
+    held: int
+
+
+def activity(conn: Connection, *, now: datetime, slots: int, minutes: int) -> Activity:
+    """The last ``slots`` stretches of ``minutes`` each, from the per-minute counters."""
+    c = t.counters.c
+    first = (minute_of(now) // minutes - slots + 1) * minutes
+    slot = literal_column(f"(counters.minute - {first:d}) / {minutes:d}").label("slot")
+    query = (
+        select(slot, c.measure, func.sum(c.n).label("n"))
+        .where(c.minute >= first, c.measure.in_(("accepted", "succeeded", "failed", "dead")))
+        .group_by(slot, c.measure)
+    )
+    found = {(int(row.slot), row.measure): int(row.n) for row in conn.execute(query)}
+    series = {name: tuple(found.get((i, name), 0) for i in range(slots)) for name in ("accepted", "dead")}
+    sums = {
+        name: sum(n for (_, measure), n in found.items() if measure == name) for name in ("succeeded", "failed", "dead")
+    }
+    return Activity(series["accepted"], sums["succeeded"], sums["failed"], sums["dead"], series["dead"])
+
+
+def dead_groups(conn: Connection, limit: int = 8) -> tuple[DeadGroup, ...]:
+    """The newest dead deliveries that nobody has replayed, by subscription and reason, most first."""
+    d, s = t.deliveries.c, t.subscriptions.c
+    window = needing_action().order_by(d.id.desc()).limit(SCAN // 5).subquery()
+    grouped = (
+        select(d.subscription_id, d.reason, func.count().label("n"), func.max(d.id).label("newest"))
+        .join(window, window.c.id == d.id)
+        .group_by(d.subscription_id, d.reason)
+        .order_by(func.count().desc())
+        .limit(limit)
+        .subquery()
+    )
+    one = t.deliveries.alias()
+    query = (
+        select(grouped, s.name, one.c.event_uid, one.c.finished_at, one.c.created_at, one.c.error_message)
+        .join_from(grouped, one, one.c.id == grouped.c.newest)
+        .join(t.subscriptions, s.id == grouped.c.subscription_id)
+        .order_by(grouped.c.n.desc(), grouped.c.newest.desc())
+    )
+    return tuple(_dead_group(row) for row in conn.execute(query))
+
+
+def _dead_group(row: Row[Any]) -> DeadGroup:
+    message, at = (row.error_message or "")[:LINE_CHARS], row.finished_at or row.created_at
+    return DeadGroup(row.subscription_id, row.name, row.reason or "", row.n, row.newest, row.event_uid, message, at)
+
+
+def paused_subscriptions(conn: Connection, limit: int = 8) -> tuple[PausedRow, ...]:
+    """Paused subscriptions for which deliveries are held."""
+    s = t.subscriptions.c
+    paused = select(s.id, s.name, s.pause_reason, s.paused_at).where(s.paused_at.is_not(None), s.deleted_at.is_(None))
+    rows = conn.execute(paused.order_by(s.paused_at.desc()).limit(limit)).all()
+    counts = {row.id: _held_by(conn, row.id) for row in rows}
+    return tuple(
+        PausedRow(row.id, row.name, row.pause_reason, row.paused_at, counts[row.id]) for row in rows if counts[row.id]
+    )
+
+
+def _held_by(conn: Connection, subscription_id: str) -> int:
+    d = t.deliveries.c
+    held = select(d.id).where(d.subscription_id == subscription_id, d.state == "held")
+    return conn.execute(select(capped_count(held, NEWER_CAP))).scalar_one()
+
+
+def is_empty(conn: Connection) -> bool:
+    """Whether no event was ever accepted."""
+    return conn.execute(select(t.events.c.uid).limit(1)).first() is None
