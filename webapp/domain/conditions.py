@@ -14,9 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from webapp.domain.errors import Fault
-from webapp.domain.events import Event, EventDraft, format_instant
+from webapp.domain.events import Event, EventDraft
 from webapp.domain.faults import MAX_FAULTS, pointer, refusal, shown
 from webapp.domain.fields import Absent, Field, Found, parse_field
+from webapp.domain.instants import iso
 from webapp.domain.jsontext import to_text
 from webapp.domain.operators import OPERATORS, PRESENCE, TIME_OPERATORS, Judge, kind_of
 
@@ -183,7 +184,7 @@ def _clause(leaf: Leaf, verdict: bool, actual: Any, note: str = "") -> Clause:
 
 def _cut(actual: Any) -> Any:
     if isinstance(actual, datetime):
-        return format_instant(actual)
+        return iso(actual)
     return shown(actual) if isinstance(actual, str | list | dict) else actual
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from webapp.domain.errors import Fault
 from webapp.domain.faults import CONTROL, pointer, refusal, shown
+from webapp.domain.instants import iso, iso_or_none, parse_instant
 from webapp.domain.jsontext import parse_json, to_text
 
 STATUSES = ("rejected", "unrouted", "processing", "succeeded", "failed", "partial")
@@ -37,10 +38,6 @@ _TYPE = re.compile(TYPE_PATTERN.removeprefix("^").removesuffix("$"))
 _PRINTABLE_ASCII = re.compile("[\x21-\x7e]+")
 _LABEL_KEY = re.compile("[a-z0-9_.-]{1,64}")
 _TRACE_ID = re.compile("[0-9a-f]{32}")
-_RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
-    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,35 +88,17 @@ class Event:
             "id": self.id,
             "type": self.type,
             "payload": self.payload,
-            "timestamp": None if self.timestamp == UNSET else format_instant(self.timestamp),
+            "timestamp": None if self.timestamp == UNSET else iso(self.timestamp),
             "source": self.source,
             "version": self.version,
             "subject": self.subject,
             "labels": dict(self.labels),
             "uid": self.uid,
-            "received_at": None if self.received_at is None else format_instant(self.received_at),
+            "received_at": iso_or_none(self.received_at),
             "correlation_id": self.correlation_id,
             "causation_id": self.causation_id,
             "trace_id": self.trace_id,
         }
-
-
-def format_instant(instant: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds: ``2026-11-23T13:00:00.000Z``."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def parse_instant(text: str) -> datetime:
-    """An RFC 3339 instant with an offset, in UTC, microseconds kept. Raises ``ValueError`` with words for people."""
-    if len(text) > 40 or not _RFC3339.fullmatch(text):
-        raise ValueError("Write a date, a time and an offset as in 2026-11-23T13:00:00Z (RFC 3339).")
-    try:
-        instant = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("There is no such day or time.") from None
-    if instant.year < 1970:
-        raise ValueError("The year must lie between 1970 and 9999.")
-    return instant
 
 
 def parse_event(document: Any, *, default_source: str, now: datetime) -> EventDraft:

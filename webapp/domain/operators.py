@@ -15,8 +15,8 @@ from operator import ge, gt, le, lt
 from typing import Any
 from unicodedata import normalize
 
-from webapp.domain.events import parse_instant
 from webapp.domain.globs import Glob
+from webapp.domain.instants import parse_instant
 from webapp.domain.retry import parse_duration
 
 MAX_LIST = 1000

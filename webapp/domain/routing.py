@@ -36,6 +36,7 @@ class Rule:
     handler: str
     lane: Lane = "default"
     held: bool = False
+    timeout_s: float = 30.0  # of one attempt
 
 
 @dataclass(frozen=True, slots=True)
