@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import redis
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 DRAIN = "jobs.tasks.drain"
 RUN_ISOLATED = "jobs.tasks.run_isolated"
 FLAG_TTL_S = 5  # a bell that nobody answered may be rung again after this
+ISOLATED_FLAG_TTL_S = 30  # the same for one isolated delivery: its job may stand in a queue behind slow ones
 BREAKER_S = 2.0  # Redis failed: do not ask again for this long
 
 
@@ -83,7 +84,7 @@ class RedisDoorbell:
 
     def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool:
         """Ask for one forked job per ``(delivery id, timeout in seconds)``, unless it is asked for already."""
-        return self._guarded(lambda: [self._ring_one(i, t) for i, t in deliveries])
+        return self._guarded(lambda: self._ring_each(list(deliveries)))
 
     def answer(self, name: str) -> None:
         """Take the flag of a lane or delivery down: from here on it may be rung again."""
@@ -103,11 +104,12 @@ class RedisDoorbell:
         if self._redis.set(_flag(lane), 1, nx=True, ex=FLAG_TTL_S):
             self._queue(lane).enqueue(DRAIN, lane, job_timeout=3600, result_ttl=0, failure_ttl=3600)
 
-    def _ring_one(self, delivery_id: str, timeout_s: float) -> None:
-        if self._redis.set(_flag(delivery_id), 1, nx=True, ex=FLAG_TTL_S * 6):
-            self._queue("isolated").enqueue(
-                RUN_ISOLATED, delivery_id, job_timeout=int(timeout_s) + 15, result_ttl=0, failure_ttl=3600
-            )
+    def _ring_each(self, deliveries: Sequence[tuple[str, float]]) -> None:
+        for delivery_id, timeout_s in deliveries:
+            if self._redis.set(_flag(delivery_id), 1, nx=True, ex=ISOLATED_FLAG_TTL_S):
+                self._queue("isolated").enqueue(
+                    RUN_ISOLATED, delivery_id, job_timeout=int(timeout_s) + 15, result_ttl=0, failure_ttl=3600
+                )
 
     def _queue(self, lane: str) -> Queue:
         if lane not in self._queues:

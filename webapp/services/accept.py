@@ -199,7 +199,7 @@ def consider(rt: Runtime, draft: EventDraft) -> list[Considered]:
     """How today's rules see this event: every candidate with its trace. Nothing is written."""
     with rt.db.read() as conn:
         routes = RouteTable(subscriptions.load_rules(conn))
-    return routes.route(draft, rt.clock())
+    return list(routes.route(draft, rt.clock()))
 
 
 def record_refusal(rt: Runtime, actor: Actor, slug: str, faults: Sequence[Fault], head: str) -> None:

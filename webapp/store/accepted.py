@@ -34,6 +34,6 @@ def deliveries_of(conn: Connection, uids: Sequence[str]) -> dict[str, list[tuple
         .limit(10_000)
     )
     grouped: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
-    for uid, *rest in conn.execute(found).tuples():
-        grouped[uid].append((rest[0], rest[1], rest[2], rest[3]))
+    for uid, delivery_id, subscription_id, name, state in conn.execute(found):
+        grouped[uid].append((delivery_id, subscription_id, name, state))
     return grouped

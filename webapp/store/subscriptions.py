@@ -84,6 +84,7 @@ def load_rules(conn: Connection) -> list[Rule]:
             handler=row.handler,
             lane="isolated" if row.handler in isolated else "default",
             held=row.paused_at is not None,
+            timeout_s=row.timeout_ms / 1000,
         )
         for row in conn.execute(alive)
     ]
