@@ -121,23 +121,21 @@ class DeliveryView:
 
 
 def list_deliveries(
-    conn: Connection, wanted: DeliveryFilter, *, before: str = "", through: str = "", limit: int = LIMIT
+    conn: Connection, wanted: DeliveryFilter, *, before: str = "", limit: int = LIMIT
 ) -> Page[DeliveryRow]:
-    """Deliveries older than ``before`` and not newer than ``through``, newest first."""
+    """Deliveries older than the cursor, newest first."""
     d = t.deliveries.c
     query = _filtered(_rows(), wanted)
     if before:
         query = query.where(d.id < before)
-    if through:
-        query = query.where(d.id <= through)
     return page_of(conn.execute(query.order_by(d.id.desc()).limit(limit + 1)).all(), limit, _delivery)
 
 
-def count_newer(conn: Connection, wanted: DeliveryFilter, through: str) -> int:
-    """How many came after ``through``; stops at ``NEWER_CAP + 1``."""
+def count_newer(conn: Connection, wanted: DeliveryFilter, newest: str) -> int:
+    """How many came after that one; stops at ``NEWER_CAP + 1``."""
     d = t.deliveries.c
-    newer = _filtered(select(d.id), wanted).where(d.id > through).limit(NEWER_CAP + 1).subquery()
-    return conn.execute(select(func.count()).select_from(newer)).scalar_one() if through else 0
+    newer = _filtered(select(d.id), wanted).where(d.id > newest).limit(NEWER_CAP + 1).subquery()
+    return conn.execute(select(func.count()).select_from(newer)).scalar_one() if newest else 0
 
 
 def _filtered(query: Select[Any], wanted: DeliveryFilter) -> Select[Any]:
@@ -155,6 +153,13 @@ def find_delivery(conn: Connection, delivery_id: str) -> DeliveryRow | None:
     """One delivery, or ``None``."""
     row = conn.execute(_rows().where(t.deliveries.c.id == delivery_id)).first()
     return None if row is None else _delivery(row)
+
+
+def deliveries_of_event(conn: Connection, event_uid: str, limit: int = LIMIT) -> tuple[DeliveryRow, ...]:
+    """The deliveries of one event, oldest first."""
+    d = t.deliveries.c
+    query = _rows().where(d.event_uid == event_uid).order_by(d.id).limit(limit)
+    return tuple(_delivery(row) for row in conn.execute(query))
 
 
 def find_view(conn: Connection, delivery_id: str) -> DeliveryView | None:

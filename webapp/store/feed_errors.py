@@ -71,11 +71,9 @@ class ErrorGroup:
     last_at: datetime
 
 
-def list_errors(
-    conn: Connection, wanted: ErrorFilter, *, before: str = "", through: str = "", limit: int = LIMIT
-) -> Page[ErrorRow]:
-    """Failed attempts older than ``before`` and not newer than ``through``, out of the next ``SCAN`` of them."""
-    window = _window(wanted, before, SCAN, through)
+def list_errors(conn: Connection, wanted: ErrorFilter, *, before: str = "", limit: int = LIMIT) -> Page[ErrorRow]:
+    """Failed attempts older than the cursor, newest first, out of the next ``SCAN`` of them."""
+    window = _window(wanted, before, SCAN)
     query = _filtered(_rows(window), wanted).order_by(window.c.id.desc()).limit(limit + 1)
     rows = conn.execute(query).all()
     shown = tuple(_error(row) for row in rows[:limit])
@@ -131,23 +129,21 @@ def group_errors(conn: Connection, since: datetime | None) -> tuple[ErrorGroup, 
     )
 
 
-def count_newer(conn: Connection, wanted: ErrorFilter, through: str) -> int:
-    """How many failed after ``through``; stops at ``NEWER_CAP + 1``."""
+def count_newer(conn: Connection, wanted: ErrorFilter, newest: str) -> int:
+    """How many failed after that one; stops at ``NEWER_CAP + 1``."""
     a = t.attempts.c
-    newer = _filtered(select(a.id), wanted).where(a.error_type.is_not(None), a.id > through)
+    newer = _filtered(select(a.id), wanted).where(a.error_type.is_not(None), a.id > newest)
     limited = newer.limit(NEWER_CAP + 1).subquery()
-    return conn.execute(select(func.count()).select_from(limited)).scalar_one() if through else 0
+    return conn.execute(select(func.count()).select_from(limited)).scalar_one() if newest else 0
 
 
-def _window(wanted: ErrorFilter, before: str, size: int, through: str = "") -> Subquery:
+def _window(wanted: ErrorFilter, before: str, size: int) -> Subquery:
     a = t.attempts.c
     query = select(a.id).where(a.error_type.is_not(None))
     if wanted.since is not None:
         query = query.where(a.id >= first_id_at("att", int(wanted.since.timestamp() * 1000)))
     if before:
         query = query.where(a.id < before)
-    if through:
-        query = query.where(a.id <= through)
     return query.order_by(a.id.desc()).limit(size).subquery()
 
 

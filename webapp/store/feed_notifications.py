@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from webapp.store import tables as t
 from webapp.store.paging import LIMIT, Page, page_of
@@ -67,6 +67,13 @@ def newest_id(conn: Connection) -> str | None:
     """The newest notification there is."""
     newest: str | None = conn.execute(select(func.max(t.notifications.c.id))).scalar_one()
     return newest
+
+
+def move_mark(conn: Connection, user_id: str, newest: str) -> None:
+    """Remember that the user has read up to there; the mark only ever moves forward."""
+    u = t.users.c
+    behind = or_(u.read_through.is_(None), u.read_through < newest)
+    conn.execute(update(t.users).where(u.id == user_id, behind).values(read_through=newest))
 
 
 def _notification(row: Row[Any], read_through: str) -> NotificationRow:

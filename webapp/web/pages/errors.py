@@ -1,0 +1,80 @@
+"""The errors page: failures grouped by what failed where, and below them every failed try, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from flask import Blueprint, Response, request
+
+from webapp.store import feed_errors as feed
+from webapp.store.feed_subscriptions import list_names
+from webapp.web import render
+from webapp.web.answers import SINCE, since_of, url_with
+from webapp.web.auth import require
+from webapp.web.context import get_runtime
+
+bp = Blueprint("errors", __name__, url_prefix="/errors")
+
+GROUPED_OVER = "24h"  # when the filter names no time
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The filter as it stands in the URL."""
+
+    error_type: str = ""
+    subscription: str = ""
+    since: str = ""
+
+    @classmethod
+    def from_request(cls) -> Wanted:
+        """Unknown stretches of time are dropped."""
+        since = request.args.get("since", "")
+        return cls(
+            request.args.get("error_type", "").strip()[:200],
+            request.args.get("subscription", "")[:64],
+            since if since in SINCE else "",
+        )
+
+    def to_store(self) -> feed.ErrorFilter:
+        """The same for the read model."""
+        return feed.ErrorFilter(self.error_type, self.subscription, since_of(self.since, get_runtime().clock()))
+
+
+@bp.get("")
+@require("read")
+def index() -> Response:
+    """Groups and list; the part is both."""
+    rt, wanted, before = get_runtime(), Wanted.from_request(), request.args.get("before", "")[:64]
+    grouped_over = wanted.since or GROUPED_OVER
+    with rt.db.read() as conn:
+        page = feed.list_errors(conn, wanted.to_store(), before=before)
+        groups = () if before else feed.group_errors(conn, since_of(grouped_over, rt.clock()))
+        names = list_names(conn)
+    return render.page_or_part(
+        "errors/index.html",
+        "errors/_table.html",
+        found=page,
+        groups=groups,
+        grouped_over=SINCE[grouped_over][0],
+        group_scan=feed.GROUP_SCAN,
+        subscriptions=names,
+        wanted=wanted,
+        before=before,
+        since_choices=SINCE,
+        url_with=url_with,
+        here=url_with(request.path, **asdict(wanted), before=before),
+        older=url_with(request.path, **asdict(wanted), before=page.next) if page.next else None,
+        newest=url_with(request.path, **asdict(wanted)) if before else None,
+    )
+
+
+@bp.get("/newer")
+@require("read")
+def newer() -> Response:
+    """How many failed since the list was drawn."""
+    rt, wanted = get_runtime(), Wanted.from_request()
+    newest = request.args.get("newest", "")[:64]
+    with rt.db.read() as conn:
+        count = feed.count_newer(conn, wanted.to_store(), newest)
+    return render.part("errors/_newer.html", newer=count, wanted=wanted, newest=newest)

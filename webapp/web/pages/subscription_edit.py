@@ -1,0 +1,231 @@
+"""The form of a subscription and what it answers while somebody types: matching types, the handler, the plan of
+tries, and what the condition says of an event that really came.
+
+The checks store nothing; only the last two views of this file save.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Response, request, url_for
+
+from webapp.domain.conditions import Trace, event_view, parse_condition
+from webapp.domain.errors import Conflict, Fault, NotFound, Refused
+from webapp.domain.routing import parse_pattern, pattern_matches
+from webapp.services import subscriptions as service
+from webapp.services.catalog import HandlerInfo, list_handlers
+from webapp.store import feed_subscriptions as feed
+from webapp.store.events import get_event_row, to_event
+from webapp.web import render
+from webapp.web.answers import done
+from webapp.web.auth import current_actor, require
+from webapp.web.context import get_runtime
+from webapp.web.pages.subscription_form import Errors, SubscriptionForm
+from webapp.web.pages.subscriptions import bp, find
+from webapp.web.tries import schedule
+
+TYPES_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Which of the known types a pattern meets."""
+
+    pattern: str
+    fault: str
+    types: tuple[str, ...]
+    known: int
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The first few."""
+        return self.types[:TYPES_NAMED]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a condition says: its faults, or the verdict on the chosen event."""
+
+    faults: tuple[Fault, ...] = ()
+    trace: Trace | None = None
+    has_condition: bool = False
+    events: tuple[Any, ...] = ()  # to choose from
+    chosen: str = ""
+
+
+@bp.get("/new")
+@require("operate")
+def new() -> Response:
+    """An empty form; the URL may fill it in, so that other pages can offer a start."""
+    given = {name: request.args[name] for name in ("name", "pattern", "handler") if name in request.args}
+    return _page(SubscriptionForm(**given))
+
+
+@bp.get("/<subscription_id>/edit")
+@require("operate")
+def edit(subscription_id: str) -> Response:
+    """The form of a stored subscription."""
+    with get_runtime().db.read() as conn:
+        row = find(conn, subscription_id)
+    if row.deleted_at is not None:
+        raise NotFound("This subscription was deleted.")
+    return _page(SubscriptionForm.from_row(row), row=row)
+
+
+@bp.get("/types")
+@require("read")
+def types() -> Response:
+    """Which known types the pattern meets."""
+    return render.part("subscriptions/_types.html", matching=_matching(request.args.get("pattern", "")))
+
+
+@bp.get("/handler")
+@require("read")
+def handler() -> Response:
+    """What the chosen handler does and which options it takes."""
+    chosen = _handler_named(request.args.get("handler", ""))
+    return render.part("subscriptions/_handler.html", handler=chosen)
+
+
+@bp.get("/tries")
+@require("read")
+def tries() -> Response:
+    """The plan of tries of the policy in the form."""
+    policy, errors = SubscriptionForm.from_fields(request.args).policy()
+    plan = None if policy is None else schedule(policy, get_runtime().clock())
+    return render.part("subscriptions/_tries.html", tries=plan, errors=errors)
+
+
+@bp.post("/check")
+@require("read")
+def check() -> Response:
+    """What the condition in the form says of a recent event."""
+    form = SubscriptionForm.from_fields(request.form)
+    return render.part("subscriptions/_check.html", check=_check(form, request.form.get("event", "")))
+
+
+@bp.post("")
+@require("operate")
+def create() -> Response:
+    """Store a new subscription, or show the form again with what is wrong."""
+    rt, form = get_runtime(), SubscriptionForm.from_fields(request.form)
+    draft, errors = form.to_draft(_known())
+    if draft is None:
+        return _page(form, errors=errors, status=422)
+    subscription_id = service.create(rt, current_actor(), draft)
+    return done(f"Subscription {draft.name} is active", back="/", go=_url(subscription_id))
+
+
+@bp.post("/<subscription_id>")
+@require("operate")
+def save(subscription_id: str) -> Response:
+    """Change a subscription, unless somebody else did meanwhile."""
+    rt, form = get_runtime(), SubscriptionForm.from_fields(request.form)
+    with rt.db.read() as conn:
+        row = find(conn, subscription_id)
+    draft, errors = form.to_draft(_known())
+    if draft is None:
+        return _page(form, row=row, errors=errors, status=422)
+    revision = int(form.revision) if form.revision.isdecimal() and len(form.revision) < 10 else 0
+    try:
+        service.update(rt, current_actor(), subscription_id, draft, revision)
+    except Conflict:
+        return _page(form, row=row, changed_by=_who_changed(subscription_id), status=409)
+    return done(f"Subscription {draft.name} is saved", back="/", go=_url(subscription_id))
+
+
+def _page(
+    form: SubscriptionForm,
+    *,
+    row: feed.SubscriptionRow | None = None,
+    errors: Errors | None = None,
+    changed_by: tuple[str, datetime] | None = None,
+    status: int = 200,
+) -> Response:
+    handlers = list_handlers(get_runtime())
+    policy, policy_errors = form.policy()
+    return render.part(
+        "subscriptions/form.html",
+        status=status,
+        form=form,
+        row=row,
+        errors=errors or {},
+        changed_by=changed_by,
+        handlers=handlers,
+        handler=next((one for one in handlers if one.name == form.handler), None),
+        matching=_matching(form.pattern),
+        tries=None if policy is None else schedule(policy, get_runtime().clock()),
+        policy_errors=policy_errors,
+        check=_check(form, ""),
+    )
+
+
+def _matching(pattern: str) -> Matching:
+    pattern = pattern.strip()
+    with get_runtime().db.read() as conn:
+        known = feed.known_types(conn)
+    if not pattern:
+        return Matching("", "", (), len(known))
+    try:
+        parsed = parse_pattern(pattern)
+    except Refused as refused:
+        return Matching(pattern, refused.faults[0].message, (), len(known))
+    return Matching(parsed, "", tuple(one for one in known if pattern_matches(parsed, one)), len(known))
+
+
+def _check(form: SubscriptionForm, chosen: str) -> Check:
+    types = _matching(form.pattern).types
+    with get_runtime().db.read() as conn:
+        events = tuple(feed.recent_events(conn, types)) if types or not form.pattern.strip() else ()
+    chosen = chosen if any(event.uid == chosen for event in events) else (events[0].uid if events else "")
+    tree, faults = form.condition_tree()
+    if faults or tree is None:
+        return Check(faults=tuple(faults), has_condition=bool(faults), events=events, chosen=chosen)
+    try:
+        condition = parse_condition(tree)
+    except Refused as refused:
+        return Check(faults=refused.faults, has_condition=True, events=events, chosen=chosen)
+    if not chosen:
+        return Check(has_condition=True)
+    rt = get_runtime()
+    with rt.db.read() as conn:
+        event = to_event(get_event_row(conn, chosen))
+    return Check(
+        trace=condition.evaluate(event_view(event, rt.clock())), has_condition=True, events=events, chosen=chosen
+    )
+
+
+def _who_changed(subscription_id: str) -> tuple[str, datetime]:
+    with get_runtime().db.read() as conn:
+        row = find(conn, subscription_id)
+        return feed.last_editor(conn, subscription_id) or "somebody", row.updated_at
+
+
+def _known() -> dict[str, dict[str, Any]]:
+    return {one.name: one.options_schema for one in list_handlers(get_runtime())}
+
+
+def _handler_named(name: str) -> HandlerInfo | None:
+    return next((one for one in list_handlers(get_runtime()) if one.name == name), None)
+
+
+def _url(subscription_id: str) -> str:
+    return url_for("subscriptions.show", subscription_id=subscription_id)
+
+
+def schema_example(schema: dict[str, Any]) -> str:
+    """An options document that shows every property, from its examples and defaults."""
+    return json.dumps({name: _sample(one) for name, one in schema.get("properties", {}).items()}, indent=2)
+
+
+def _sample(schema: dict[str, Any]) -> Any:
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if "default" in schema:
+        return schema["default"]
+    kind = schema.get("type", "string")
+    return {"integer": 0, "number": 0, "boolean": False, "object": {}, "array": []}.get(str(kind), "")

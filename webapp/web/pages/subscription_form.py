@@ -1,0 +1,200 @@
+"""The form of a subscription: fields to the document that the domain checks, and its faults back to the fields.
+
+Nothing here decides what is valid; it only knows which field a JSON Pointer belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from webapp.domain.errors import Fault, Refused
+from webapp.domain.jsontext import parse_json
+from webapp.domain.retry import RetryPolicy, format_duration, parse_duration
+from webapp.domain.subscriptions import SubscriptionDraft, parse_subscription
+from webapp.store.feed_subscriptions import SubscriptionRow
+
+FIELD_CHARS = 20_000
+FIELDS = {
+    "/name": "name",
+    "/pattern": "pattern",
+    "/handler": "handler",
+    "/options": "options",
+    "/condition": "condition",
+    "/timeout": "timeout",
+    "/retry/max_attempts": "max_attempts",
+    "/retry/base_s": "base",
+    "/retry/factor": "factor",
+    "/retry/cap_s": "cap",
+    "/retry/delays_s": "delays",
+    "/retry": "retry_mode",
+}
+JSON_FIELDS = frozenset({"options", "condition"})
+Errors = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionForm:
+    """The fields as a person typed them."""
+
+    name: str = ""
+    pattern: str = ""
+    handler: str = ""
+    options: str = ""
+    condition: str = ""
+    timeout: str = "30s"
+    retry_mode: str = "exponential"  # or "list"
+    max_attempts: str = "8"
+    base: str = "5s"
+    factor: str = "2"
+    cap: str = "1h"
+    jitter: str = "on"
+    delays: str = "5s, 5m, 30m, 2h, 5h"
+    revision: str = ""
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> SubscriptionForm:
+        """What a browser sent; a field that is absent is empty."""
+        return cls(**{name: fields.get(name, "")[:FIELD_CHARS] for name in cls.__dataclass_fields__})
+
+    @classmethod
+    def from_row(cls, row: SubscriptionRow) -> SubscriptionForm:
+        """A stored subscription, to be edited."""
+        policy = RetryPolicy.from_json(row.retry)
+        common = cls(
+            name=row.name,
+            pattern=row.pattern,
+            handler=row.handler,
+            options=_pretty(row.options) if row.options else "",
+            condition=_pretty(row.condition) if row.condition is not None else "",
+            timeout=format_duration(timedelta(milliseconds=row.timeout_ms)),
+            max_attempts=str(policy.max_attempts),
+            revision=str(row.revision),
+        )
+        return cls(**(asdict(common) | _policy_fields(policy)))
+
+    def to_draft(self, known_handlers: Mapping[str, Mapping[str, Any]]) -> tuple[SubscriptionDraft | None, Errors]:
+        """The checked subscription, or ``None`` and what is wrong by field."""
+        document, faults = self._document()
+        broken = {fault.pointer for fault in faults}
+        try:
+            draft = parse_subscription(document, known_handlers)
+        except Refused as refused:
+            return None, by_field([*faults, *(f for f in refused.faults if f.pointer not in broken)])
+        return (None, by_field(faults)) if faults else (draft, {})
+
+    def policy(self) -> tuple[RetryPolicy | None, Errors]:
+        """Only the retry policy, for its preview."""
+        document, faults = self._retry()
+        if faults:
+            return None, by_field(faults)
+        try:
+            return RetryPolicy.from_json(document), {}
+        except Refused as refused:
+            return None, by_field(refused.faults)
+
+    def condition_tree(self) -> tuple[Any, list[Fault]]:
+        """The parsed JSON of the condition (``None``: there is none)."""
+        return _json_of(self.condition, "/condition")
+
+    def _document(self) -> tuple[dict[str, Any], list[Fault]]:
+        options, faults = _json_of(self.options, "/options")
+        condition, more = _json_of(self.condition, "/condition")
+        retry, most = self._retry()
+        document = {
+            "name": self.name,
+            "pattern": self.pattern.strip(),
+            "handler": self.handler,
+            "options": options if not faults else {},
+            "condition": condition,
+            "retry": retry if not most else {},
+            "timeout": self.timeout,
+        }
+        if not self.timeout.strip():
+            del document["timeout"]
+        if not self.handler:
+            faults.append(Fault("/handler", "required", "Choose what is to be done with the events."))
+        return document, [*faults, *more, *most]
+
+    def _retry(self) -> tuple[dict[str, Any], list[Fault]]:
+        if self.retry_mode == "list":
+            texts = [text for text in self.delays.replace("\n", ",").split(",") if text.strip()]
+            delays, faults = zip_faults([_seconds(text, "/retry/delays_s") for text in texts])
+            return {"delays_s": delays}, faults
+        parts = {
+            "max_attempts": _whole(self.max_attempts, "/retry/max_attempts"),
+            "base_s": _seconds(self.base, "/retry/base_s"),
+            "factor": _number(self.factor, "/retry/factor"),
+            "cap_s": _seconds(self.cap, "/retry/cap_s"),
+        }
+        values, faults = zip_faults(list(parts.values()))
+        return dict(zip(parts, values, strict=True)) | {"jitter": self.jitter == "on"}, faults
+
+
+def by_field(faults: Sequence[Fault]) -> Errors:
+    """Messages by the field that they belong to; "" is the form as a whole."""
+    errors: Errors = {}
+    for fault in faults:
+        root = next((path for path in FIELDS if fault.pointer.startswith(path)), "")
+        field = FIELDS.get(root, "")
+        inside = fault.pointer.removeprefix(root)
+        message = f"At {inside}: {fault.message}" if inside and field in JSON_FIELDS else fault.message
+        errors.setdefault(field, []).append(message)
+    return errors
+
+
+def zip_faults(read: Sequence[tuple[Any, list[Fault]]]) -> tuple[list[Any], list[Fault]]:
+    """All values, all faults."""
+    return [value for value, _ in read], [fault for _, faults in read for fault in faults]
+
+
+def _policy_fields(policy: RetryPolicy) -> dict[str, str]:
+    if policy.delays_s is not None:
+        delays = ", ".join(format_duration(timedelta(seconds=delay)) for delay in policy.delays_s)
+        return {"retry_mode": "list", "delays": delays}
+    return {
+        "retry_mode": "exponential",
+        "base": format_duration(timedelta(seconds=policy.base_s)),
+        "factor": f"{policy.factor:g}",
+        "cap": format_duration(timedelta(seconds=policy.cap_s)),
+        "jitter": "on" if policy.jitter else "",
+    }
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _json_of(text: str, at: str) -> tuple[Any, list[Fault]]:
+    if not text.strip():
+        return None, []
+    try:
+        return parse_json(text.encode("utf-8", "surrogatepass")), []
+    except Refused as refused:
+        faults = [Fault(f"{at}{fault.pointer}", fault.code, fault.message) for fault in refused.faults]
+        return None, faults or [Fault(at, refused.slug, refused.detail)]
+
+
+def _seconds(text: str, at: str) -> tuple[float | None, list[Fault]]:
+    try:
+        return parse_duration(text.strip()).total_seconds(), []
+    except ValueError as error:
+        message = str(error)
+        return None, [Fault(at, "invalid-duration", f"{message[0].upper()}{message[1:]}.")]
+
+
+def _number(text: str, at: str) -> tuple[float | None, list[Fault]]:
+    try:
+        value = float(text)
+    except ValueError:
+        return None, [Fault(at, "wrong-type", "Write a number, such as 2.")]
+    return value, []
+
+
+def _whole(text: str, at: str) -> tuple[int | None, list[Fault]]:
+    if text.strip().isdecimal() and len(text) < 10:
+        return int(text), []
+    return None, [Fault(at, "wrong-type", "Write a whole number, such as 8.")]

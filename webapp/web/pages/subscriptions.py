@@ -1,0 +1,147 @@
+"""Pages of subscriptions: the list, one rule and how it fares, and the buttons that pause, resume and delete.
+
+The form and its live checks are in ``subscription_edit``. Every change goes through ``services.subscriptions``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from flask import Blueprint, Response, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp.domain.errors import NotFound
+from webapp.domain.retry import RetryPolicy
+from webapp.services import subscriptions as service
+from webapp.services.catalog import list_handlers
+from webapp.store import feed_deliveries
+from webapp.store import feed_subscriptions as feed
+from webapp.web import render
+from webapp.web.answers import done, url_with
+from webapp.web.auth import current_actor, require
+from webapp.web.context import get_runtime
+from webapp.web.pages.deliveries import can
+from webapp.web.tries import schedule
+from webapp.web.words import condition_in_words, retry_in_words
+
+bp = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
+
+RECENT = 10
+SECRET_KEY = re.compile(r"secret|token|passw|authori[sz]ation|api[-_]?key|credential|signature|cookie", re.IGNORECASE)
+HIDDEN = "••••••••"
+
+
+@bp.get("")
+@require("read")
+def index() -> Response:
+    """The list, by name; the part is the table."""
+    rt, after = get_runtime(), request.args.get("after", "")[:400]
+    state = request.args.get("state", "")
+    state = state if state in ("active", "paused") else ""
+    wanted = feed.SubscriptionFilter(request.args.get("q", "").strip()[:200], state)
+    with rt.db.read() as conn:
+        page = feed.list_subscriptions(conn, wanted, now=rt.clock(), after=after)
+    return render.page_or_part(
+        "subscriptions/index.html",
+        "subscriptions/_table.html",
+        found=page,
+        wanted=wanted,
+        after=after,
+        url_with=url_with,
+        words=condition_in_words,
+        here=url_with(request.path, q=wanted.words, state=state, after=after),
+        following=url_with(request.path, q=wanted.words, state=state, after=page.next) if page.next else None,
+        first=url_with(request.path, q=wanted.words, state=state) if after else None,
+    )
+
+
+@bp.get("/<subscription_id>")
+@require("read")
+def show(subscription_id: str) -> Response:
+    """One rule: in words, as JSON, and what became of its newest deliveries."""
+    rt = get_runtime()
+    now = rt.clock()
+    with rt.db.read() as conn:
+        subscription = find(conn, subscription_id)
+        wanted = feed_deliveries.DeliveryFilter(subscription_id=subscription_id)
+        recent = feed_deliveries.list_deliveries(conn, wanted, limit=RECENT)
+        counts = feed_deliveries.count_states(conn, subscription_id)
+    policy = RetryPolicy.from_json(subscription.retry)
+    handler = next((one for one in list_handlers(rt) if one.name == subscription.handler), None)
+    return render.page_or_part(
+        "subscriptions/show.html",
+        "subscriptions/_body.html",
+        subscription=subscription,
+        handler=handler,
+        recent=recent,
+        counts=counts,
+        tries=schedule(policy, now),
+        retry_words=retry_in_words(subscription.retry),
+        condition_words="" if subscription.condition is None else condition_in_words(subscription.condition),
+        condition_json="" if subscription.condition is None else json.dumps(subscription.condition, ensure_ascii=False),
+        options_json=json.dumps(masked(subscription.options), ensure_ascii=False) if subscription.options else "",
+        can=can,
+    )
+
+
+@bp.post("/<subscription_id>/pause")
+@require("operate")
+def pause(subscription_id: str) -> Response:
+    """Hold what is due and what comes."""
+    reason = request.form.get("reason", "").strip()[:500]
+    held = service.pause(get_runtime(), current_actor(), subscription_id, reason)
+    return done(f"Paused; {_deliveries(held)} held", back=_page(subscription_id))
+
+
+@bp.post("/<subscription_id>/resume")
+@require("operate")
+def resume(subscription_id: str) -> Response:
+    """Let what is held run."""
+    released = service.resume(get_runtime(), current_actor(), subscription_id)
+    return done(f"Resumed; {_deliveries(released)} released", back=_page(subscription_id))
+
+
+@bp.post("/<subscription_id>/delete")
+@require("operate")
+def delete(subscription_id: str) -> Response:
+    """Stop routing to it for good; goes to the list, because the page has nothing left to do."""
+    cancelled = service.delete(get_runtime(), current_actor(), subscription_id)
+    return done(f"Deleted; {_deliveries(cancelled)} cancelled", back=_list(), go=_list())
+
+
+@bp.get("/<subscription_id>/pause")
+@bp.get("/<subscription_id>/resume")
+@bp.get("/<subscription_id>/delete")
+@require("read")
+def look_first(subscription_id: str) -> AnyResponse:
+    """The address of a button that was reloaded leads back to its subscription."""
+    return redirect(_page(subscription_id), 303)
+
+
+def find(conn: Any, subscription_id: str) -> feed.SubscriptionRow:
+    """The subscription, deleted or not, or ``NotFound``."""
+    found = feed.find_subscription(conn, subscription_id, get_runtime().clock())
+    if found is None:
+        raise NotFound("There is no such subscription.")
+    return found
+
+
+def masked(value: Any) -> Any:
+    """Options with everything hidden whose name says that it is a secret."""
+    if isinstance(value, dict):
+        return {key: HIDDEN if SECRET_KEY.search(key) and inner else masked(inner) for key, inner in value.items()}
+    return [masked(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _deliveries(count: int) -> str:
+    return "1 delivery" if count == 1 else f"{count:,} deliveries"
+
+
+def _page(subscription_id: str) -> str:
+    return url_for("subscriptions.show", subscription_id=subscription_id)
+
+
+def _list() -> str:
+    return url_for("subscriptions.index")
