@@ -1,0 +1,61 @@
+"""One browser and one real hub for all tests of this folder; each test has a person of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.support.chromium import Visitor, find_chromium, new_visitor, running_chromium
+from tests.support.hub import PASSWORD, Hub, running_hub
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in here drives a browser."""
+    for item in items:
+        if "tests/browser/" in str(item.path):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium on PATH: install chromium to run the browser tests")
+    with running_chromium(path) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[Hub]:
+    """A hub with an administrator called ada; shared, so tests use event types of their own."""
+    with running_hub() as running:
+        running.create_user("ada")
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Opens browsers on a hub; fails the test when one of them had trouble that was not expected."""
+    opened: list[Visitor] = []
+
+    def open_one(hub: Hub, **options: Any) -> Visitor:
+        visitor = new_visitor(browser, hub.url, **options)
+        opened.append(visitor)
+        return visitor
+
+    yield open_one
+    for visitor in opened:
+        visitor.context.close()
+    assert [trouble for visitor in opened for trouble in visitor.troubles] == []
+
+
+@pytest.fixture
+def ada(hub: Hub, visit: Callable[..., Visitor]) -> Visitor:
+    """The administrator, signed in."""
+    visitor = visit(hub)
+    visitor.sign_in("ada", PASSWORD)
+    return visitor
