@@ -109,8 +109,7 @@ def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
     found = {row.uid: to_event(row) for row in conn.execute(select(events).where(within(conn, events.c.uid, uids)))}
     rules = _rules(conn, {row.subscription_id for row in taken})
     claimed = [
-        Claimed(*row, event=found[row.event_uid], **rules[row.subscription_id])
-        for row in taken
+        Claimed(**row._mapping, event=found[row.event_uid], **rules[row.subscription_id]) for row in taken
     ]
     claimed.sort(key=lambda one: (one.due_at, one.id))
     return claimed

@@ -66,9 +66,8 @@ def routes_revision(conn: Connection) -> int:
     Locked for share until the end of the transaction (SQLite has one writer anyway): whoever changes the
     routing waits for the events that are being routed, so none slips through under a deleted rule.
     """
-    return conn.execute(
-        select(meta.c.value).where(meta.c.name == ROUTES_REVISION).with_for_update(read=True)
-    ).scalar_one()
+    stands = select(meta.c.value).where(meta.c.name == ROUTES_REVISION).with_for_update(read=True)
+    return int(conn.execute(stands).scalar_one())
 
 
 def load_rules(conn: Connection) -> list[Rule]:
