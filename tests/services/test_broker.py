@@ -1,0 +1,107 @@
+"""The Python API, used as a program would: coroutines in, plain values out."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.services.test_operate import end, take
+from webapp.broker import Broker
+from webapp.domain.access import Actor
+from webapp.domain.errors import Forbidden, NotFound, Refused
+from webapp.domain.events import Event
+from webapp.domain.outcomes import Discard
+from webapp.runtime import Runtime
+from webapp.services.catalog import HandlerInfo, register_handlers
+
+
+def run(coroutine: object) -> object:
+    return asyncio.run(coroutine)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def broker(rt: Runtime) -> Broker:
+    register_handlers(rt, [HandlerInfo("log"), HandlerInfo("slow", isolated=True)])
+    return Broker(rt)
+
+
+def test_publish_routes_to_what_was_subscribed(rt: Runtime, broker: Broker) -> None:
+    async def scenario() -> None:
+        wanted = await broker.subscribe(
+            "order.*",
+            "log",
+            condition={"field": "data.amount", "op": "gt", "value": 100},
+            retry={"max_attempts": 3},
+            timeout="1m30s",
+        )
+        big = await broker.publish(Event(id="o-1", type="order.paid", payload={"amount": 129.5}, source="shop"))
+        small = await broker.publish({"type": "order.paid", "payload": {"amount": 5}})
+        assert [one.subscription_id for one in big.deliveries] == [wanted]
+        assert (small.status, small.deliveries) == ("unrouted", ())
+
+    run(scenario())
+    (claimed,) = take(rt)
+    assert (claimed.event.id, claimed.event.source, claimed.policy.max_attempts) == ("o-1", "shop", 3)
+    assert claimed.timeout.total_seconds() == 90
+
+
+def test_get_status_has_the_promised_shape(rt: Runtime, broker: Broker) -> None:
+    run(broker.subscribe("*", "log", name="Log it"))
+    run(broker.publish(Event(id="o-1", type="order.paid", payload={}, source="shop")))
+    end(rt, take(rt)[0], Discard("bad address"))
+    status = run(broker.get_status("o-1"))
+    assert isinstance(status, dict)
+    assert list(status) == ["event_id", "status", "handlers", "errors", "timestamp"]
+    assert (status["event_id"], status["status"]) == ("o-1", "failed")
+    (handler,) = status["handlers"]
+    assert (handler["subscription"], handler["state"], handler["reason"]) == ("Log it", "dead", "permanent")
+    (error,) = status["errors"]
+    assert list(error) == ["error"]
+    assert list(error["error"]) == ["event_id", "type", "message", "stack", "timestamp"]
+    assert (error["error"]["event_id"], error["error"]["type"]) == ("o-1", "ValueError")
+
+
+def test_get_status_refuses_an_id_that_two_sources_used(broker: Broker) -> None:
+    for source in ("shop", "office"):
+        run(broker.publish(Event(id="o-1", type="order.paid", payload={}, source=source)))
+    with pytest.raises(Exception, match="Several sources"):
+        run(broker.get_status("o-1"))
+    with pytest.raises(NotFound):
+        run(broker.get_status("o-2"))
+
+
+def test_publish_names_every_fault_of_a_mapping(broker: Broker) -> None:
+    with pytest.raises(Refused) as refusal:
+        run(broker.publish({"type": "Order Paid", "payload": [], "colour": "red"}))
+    assert {fault.pointer for fault in refusal.value.faults} == {"/type", "/payload", "/colour"}
+
+
+def test_subscribe_refuses_a_handler_that_no_worker_offers(broker: Broker) -> None:
+    with pytest.raises(Refused) as refusal:
+        run(broker.subscribe("order.*", "no-such-handler"))
+    assert [fault.pointer for fault in refusal.value.faults] == ["/handler"]
+
+
+def test_unsubscribe_stops_the_routing_and_cancels_what_waits(rt: Runtime, broker: Broker) -> None:
+    subscription = run(broker.subscribe("*", "log"))
+    run(broker.publish({"type": "order.paid", "id": "o-1", "payload": {}}))
+    run(broker.unsubscribe(str(subscription)))
+    status = run(broker.get_status("o-1"))
+    assert isinstance(status, dict)
+    assert status["handlers"][0]["state"] == "cancelled"
+    later = run(broker.publish({"type": "order.paid", "payload": {}}))
+    assert later.status == "unrouted"  # type: ignore[attr-defined]
+    with pytest.raises(NotFound):
+        run(broker.unsubscribe(str(subscription)))
+
+
+def test_isolated_handlers_get_a_bell_of_their_own(rt: Runtime, broker: Broker) -> None:
+    run(broker.subscribe("*", "slow"))
+    accepted = run(broker.publish({"type": "order.paid", "payload": {}}))
+    assert rt.queue.rung == [accepted.deliveries[0].id]  # type: ignore[attr-defined]
+
+
+def test_publish_refuses_an_actor_who_may_only_look(rt: Runtime, viewer: Actor) -> None:
+    with pytest.raises(Forbidden):
+        run(Broker(rt, viewer).publish({"type": "order.paid", "payload": {}}))
