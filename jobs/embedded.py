@@ -8,19 +8,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from webapp.settings import Settings
 
 OLDEST = (6, 2)  # RQ needs BLMOVE
-START_TIMEOUT_S = 10.0
-STOP_TIMEOUT_S = 3.0
 
 _CONFIG = """\
 # Written by Signalbox at every start; changes are lost.
@@ -83,38 +77,6 @@ def answers(socket_path: Path) -> bool:
             return client.recv(64).startswith(b"+PONG")
     except OSError:
         return False
-
-
-def wait_until_answers(socket_path: Path, process: subprocess.Popen[bytes]) -> bool:
-    """Wait for the server to be of use; False when it ended or took too long."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        if answers(socket_path):
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def shut_down(process: subprocess.Popen[bytes], timeout_s: float = STOP_TIMEOUT_S) -> None:
-    """Let it flush and leave (SIGTERM is SHUTDOWN); what is not gone in time is killed."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-@contextmanager
-def running(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """A server for the length of the block, for tests and tools; the supervisor runs its own."""
-    process = subprocess.Popen(command(settings), start_new_session=True)
-    try:
-        if not wait_until_answers(settings.redis_socket, process):
-            raise RedisMissing(f"redis-server does not start: see {settings.var_dir}/redis/redis.log")
-        yield process
-    finally:
-        shut_down(process)
 
 
 def _version(binary: str) -> tuple[int, ...]:
