@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -171,37 +173,26 @@ def _copied(bin_dir: Path, home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def private_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of our own from the wheel; as root it runs as ``nobody``."""
+def private_postgres(durable: bool = False) -> Iterator[Postgres]:
+    """A PostgreSQL of our own from the wheel; as root it runs as ``nobody``. ``durable`` keeps fsync on."""
     bin_dir = _postgres_bin()
-    as_root = os.geteuid() == 0
     with short_directory() as home:
-        identity: dict[str, object] = {}
-        if as_root:
+        identity = _unprivileged()
+        if identity:
             home.chmod(0o755)
             bin_dir = bin_dir if _runs_as_nobody(bin_dir) else _copied(bin_dir, home)
-            identity = {"user": NOBODY, "group": "nogroup", "extra_groups": []}
         data, sockets = home / "data", home / "run"
-        for folder in (data, sockets):
-            folder.mkdir(mode=0o700 if folder is data else 0o755)
-            if as_root:
-                shutil.chown(folder, NOBODY, "nogroup")
-        subprocess.run(
-            [bin_dir / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
-            check=True, capture_output=True, cwd="/", **identity,  # type: ignore[call-overload]
-        )  # fmt: skip
-        options = {
-            "listen_addresses": "", "unix_socket_directories": str(sockets), "fsync": "off",
-            "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200",
-            "shared_buffers": "64MB", "autovacuum": "off", "jit": "off",
-        }  # fmt: skip
-        command = [str(bin_dir / "postgres"), "-D", str(data)]
-        for name, value in options.items():
-            command += ["-c", f"{name}={value}"]
+        for folder, mode in ((data, 0o700), (sockets, 0o755)):
+            folder.mkdir(mode=mode)
+            if identity:
+                os.chown(folder, identity["user"], identity["group"])
+        init = [bin_dir / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+        subprocess.run(init, check=True, capture_output=True, cwd="/", **identity)
+        command = [str(bin_dir / "postgres"), "-D", str(data), *_postgres_options(sockets, durable)]
         with (home / "postgres.log").open("wb") as log:
             server = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd="/", preexec_fn=dies_with_us(signal.SIGINT), **identity,  # type: ignore[call-overload]
-            )  # fmt: skip
+                command, stdout=log, stderr=log, cwd="/", preexec_fn=dies_with_us(signal.SIGINT), **identity
+            )
         try:
             cluster = Postgres(sockets)
             wait_until(lambda: server.poll() is not None or _answers(cluster), START_S, "PostgreSQL answers")
@@ -210,6 +201,22 @@ def private_postgres() -> Iterator[Postgres]:
             yield cluster
         finally:
             _stop(server, signal.SIGINT)
+
+
+def _unprivileged() -> dict[str, Any]:
+    """How to start a process as ``nobody`` when we are root, else nothing."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam(NOBODY)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _postgres_options(sockets: Path, durable: bool) -> list[str]:
+    options = {"listen_addresses": "", "unix_socket_directories": str(sockets), "max_connections": "200"}
+    options |= {"shared_buffers": "64MB", "jit": "off"}
+    if not durable:
+        options |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes", "autovacuum"), "off")
+    return [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
 
 
 def _answers(cluster: Postgres) -> bool:

@@ -1,0 +1,151 @@
+"""``python -m bench [engine] [http] [browser] [memory] [--rounds N]``: everything side by side, in one run.
+
+The machine is shared and noisy: what is compared runs in turn, several rounds, and medians and spread are
+printed with the ratios. A target that is missed is printed as missed; this never fails a build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+PIECES = ("engine", "http", "browser", "memory")
+
+
+def main() -> int:
+    """Run the pieces that were named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "pieces", nargs="*", metavar="piece", help=f"any of {', '.join(PIECES)}; all when none is named"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison")
+    wanted = parser.parse_args()
+    if unknown := set(wanted.pieces) - set(PIECES):
+        parser.error(f"no such piece: {', '.join(sorted(unknown))}")
+    print(f"Python {platform.python_version()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+    for piece in wanted.pieces or PIECES:
+        RUN[piece](wanted.rounds)
+    return 0
+
+
+def title(text: str) -> None:
+    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+
+
+def verdict(met: bool) -> str:
+    return "met" if met else "MISSED"
+
+
+def spread(values: list[float]) -> str:
+    """Median, and from least to most."""
+    return f"{statistics.median(values):>9,.0f}   {min(values):>8,.0f} to {max(values):<8,.0f}"
+
+
+def run_engine(rounds: int) -> None:
+    from bench import peers
+
+    title("Deliveries a second, one worker process, no-op handler, outcome kept")
+    rates: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        ours = {name: make(stack) for name, make in OURS.items()}
+        for turn in range(rounds):
+            for name in sorted([*ours, *peers.PEERS], reverse=bool(turn % 2)):
+                rate = ours[name](turn) if name in ours else peers.measure(name)
+                rates.setdefault(name, []).append(rate)
+                print(".", end="", flush=True, file=sys.stderr)
+    print(file=sys.stderr)
+    labels = dict.fromkeys(ours, "") | {name: peer.label for name, peer in peers.PEERS.items()}
+    simple, dramatiq = (statistics.median(rates[name]) for name in ("rq-simple", "dramatiq"))
+    print(f"{'':24}   median   least to most          x RQ Simple   x Dramatiq")
+    for name in sorted(rates, key=lambda one: statistics.median(rates[one])):
+        rate = statistics.median(rates[name])
+        print(f"{labels[name] or name:24}{spread(rates[name])}   {rate / simple:9.1f}   {rate / dramatiq:9.1f}")
+    for name, least_simple, least_dramatiq in (("Signalbox, SQLite", 20, 3), ("Signalbox, PostgreSQL", 10, 2)):
+        ratios = statistics.median(rates[name]) / simple, statistics.median(rates[name]) / dramatiq
+        met = ratios[0] >= least_simple and ratios[1] >= least_dramatiq
+        print(
+            f"target {name}: at least {least_simple} x RQ SimpleWorker and {least_dramatiq} x Dramatiq: {verdict(met)}"
+        )
+
+
+def _sqlite(stack: ExitStack) -> Callable[[int], float]:
+    from bench.engine import measure
+
+    home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sbx-")))
+    return lambda turn: measure(f"sqlite:///{home}/{turn}.db")
+
+
+def _postgres(stack: ExitStack) -> Callable[[int], float]:
+    from bench.engine import measure
+    from tests.support.servers import private_postgres
+
+    cluster = stack.enter_context(private_postgres(durable=True))
+    return lambda turn: measure(cluster.create(f"bench_{turn}"))
+
+
+OURS: dict[str, Callable[[ExitStack], Callable[[int], float]]] = {
+    "Signalbox, SQLite": _sqlite,
+    "Signalbox, PostgreSQL": _postgres,
+}
+
+
+def run_http(rounds: int) -> None:
+    from bench import web
+
+    for database, postgres in (("SQLite", False), ("PostgreSQL", True)):
+        title(f"POST /api/v1/events, {web.CONNECTIONS} keep-alive connections, {database}, requests a second")
+        hub, bare = sides = web.measure(rounds * 2, 2.5, postgres)
+        for side in sides:
+            lone = f"lone request {side.lone_ms:.2f} ms"
+            print(f"{side.label:36}{spread(side.rates)}   {lone}, generator busy {side.busy:.0%}")
+            if side.refused:
+                print(f"{'':36}{side.refused} answers were not 202")
+        shares = [ours / theirs for ours, theirs in zip(hub.rates, bare.rates, strict=True)]
+        share = statistics.median(shares)
+        told = f"{share:.0%} (rounds {min(shares):.0%} to {max(shares):.0%})"
+        print(f"target at least 50 % of the bare route: {told}: {verdict(share >= 0.5)}")
+        print(f"target lone request under 10 ms: {verdict(hub.lone_ms < 10)}")
+
+
+def run_browser(rounds: int) -> None:
+    from bench import hubs
+
+    title("From the POST to the changed row of a browser, milliseconds")
+    seen = hubs.browser(rounds * 5)
+    if seen is None:
+        print("no Chromium on PATH: not measured")
+        return
+    for label, values in (("row is there", seen.arrived), ("row says succeeded", seen.ended)):
+        print(f"{label:24}{spread(values) if values else 'never'}")
+    if seen.missed:
+        print(f"{seen.missed} changes were not seen within 10 s")
+    print(f"target changed row under 150 ms: {verdict(hubs.median(seen.arrived) < 150)}")
+
+
+def run_memory(_rounds: int) -> None:
+    from bench import hubs
+
+    title("Memory of the whole idle hub, MB (PSS)")
+    parts = hubs.memory()
+    for part, megabytes in sorted(parts.items(), key=lambda one: -one[1]):
+        print(f"{part:24}{megabytes:9.1f}")
+    total = sum(parts.values())
+    print(f"{'all':24}{total:9.1f}\ntarget under 400 MB: {verdict(total < 400)}")
+
+
+RUN: dict[str, Callable[[int], None]] = {
+    "engine": run_engine,
+    "http": run_http,
+    "browser": run_browser,
+    "memory": run_memory,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
