@@ -1,0 +1,86 @@
+"""``python -m jobs.beat``: the hub's pulse. Rings for due work, takes back lost work, drops what is outdated.
+
+Several may run: every step is a compare-and-set. A beat that was itself asleep must not judge who was
+silent meanwhile: after a gap it skips one round, in which the living renew their leases.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+
+from jobs.worker import Stop, introduce
+from webapp.domain.errors import HubError, Unavailable
+from webapp.logs import configure_logging
+from webapp.runtime import Runtime, build_runtime
+from webapp.services import presence, upkeep
+from webapp.services.presence import Presence
+from webapp.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
+
+GAP_S = 3.0
+PRUNE_S = 60.0
+
+
+class Beat:
+    """One pulse per ``sweep_s``. The monotonic clock is passed in for tests."""
+
+    def __init__(self, rt: Runtime, me: Presence, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._rt, self._me, self._monotonic = rt, me, monotonic
+        self._last = monotonic()
+        self._recovering_until = 0.0
+        self._pruned = self._signed = float("-inf")
+
+    def pulse(self) -> None:
+        """Everything that is to be done now. One step that fails does not keep the others from being done."""
+        now = self._monotonic()
+        gap, self._last = now - self._last, now
+        if gap > GAP_S + self._rt.settings.sweep_s:
+            log.warning("asleep for %.0f s: nobody is judged this round", gap, extra={"action": "beat_gap"})
+            self._recovering_until = now + self._rt.settings.heartbeat_s + 1.0
+        if now >= self._recovering_until:
+            self._attempt("rescue", lambda: upkeep.rescue(self._rt))
+            if now - self._pruned >= PRUNE_S:
+                self._pruned = now
+                self._attempt("prune", lambda: upkeep.prune(self._rt))
+        self._attempt("ring", lambda: upkeep.ring_due(self._rt))
+        if now - self._signed >= self._rt.settings.heartbeat_s:
+            self._signed = now
+            self._attempt("sign", lambda: presence.give_sign(self._rt, self._me, self._me.state))
+
+    def _attempt(self, what: str, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Unavailable:
+            log.warning("%s: the database does not answer", what, extra={"action": "beat_missed"})
+        except Exception:
+            log.exception("%s failed", what, extra={"action": "beat_failed"})
+
+
+def main() -> int:
+    """Run until told to stop."""
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    configure_logging(settings, "beat")
+    stop = Stop()
+    rt = build_runtime(settings)
+    me = introduce(rt, "beat")
+    beat = Beat(rt, me)
+    while not stop.asked.wait(settings.sweep_s):
+        beat.pulse()
+    try:
+        presence.leave(rt, me)
+    except HubError as error:
+        log.warning("could not sign off: %s", error)
+    rt.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

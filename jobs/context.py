@@ -1,0 +1,143 @@
+"""What a handler is given beside its event: progress, log lines, the outgoing HTTP client, notifications.
+
+Everything here is cheap and safe from any thread, and nothing here touches the database: words and numbers
+are kept in memory and taken by the recorder. A context that was closed (the attempt is over) keeps nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jobs.outbound import Outbound
+
+HEAD_LINES = 500  # of an attempt are kept as they come
+TAIL_LINES = 500  # of what follows are kept when the attempt is over
+MAX_TEXT_BYTES = 8 * 1024
+LEVELS = frozenset({"debug", "info", "warning", "error"})
+
+Line = tuple[datetime, str, str]  # at, level, text
+Progress = tuple[float, float | None, str | None]  # done, total, message
+Notify = Callable[..., Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the process lends to every attempt."""
+
+    http: Outbound
+    notify: Notify
+    clock: Callable[[], datetime]
+    touched: Callable[[Context], None]  # the context has something to be written down
+
+
+class Context:
+    """One attempt's view of the hub."""
+
+    __slots__ = (
+        "_closed",
+        "_dropped",
+        "_head",
+        "_lock",
+        "_progress",
+        "_tail",
+        "_taken",
+        "_tools",
+        "attempt",
+        "deadline",
+        "delivery_id",
+        "event_uid",
+    )
+
+    def __init__(self, *, delivery_id: str, event_uid: str, attempt: int, deadline: datetime, tools: Tools) -> None:
+        self.delivery_id = delivery_id  # the same on every try: use it as idempotency key
+        self.event_uid = event_uid
+        self.attempt = attempt  # from 1
+        self.deadline = deadline  # the attempt is cut off here
+        self._tools = tools
+        self._lock = threading.Lock()
+        self._head: list[Line] = []
+        self._tail: deque[Line] | None = None
+        self._taken = 0
+        self._dropped = 0
+        self._progress: Progress | None = None
+        self._closed = False
+
+    @property
+    def http(self) -> Outbound:
+        """The outgoing HTTP client: time limits, a size cap, no private addresses."""
+        return self._tools.http
+
+    def log(self, text: object, level: str = "info") -> None:
+        """Keep a line for the event's page, at once. Long text is cut, of many lines the middle is left out."""
+        line = (self._tools.clock(), level if level in LEVELS else "info", clean_text(text, MAX_TEXT_BYTES))
+        with self._lock:
+            if self._closed:
+                return
+            if self._tail is None and self._taken + len(self._head) < HEAD_LINES:
+                self._head.append(line)
+            else:
+                self._keep_in_tail(line)
+                return
+        self._tools.touched(self)
+
+    def progress(self, done: float, total: float | None = None, message: object = None) -> None:
+        """Say how far the work is. Only the latest is kept."""
+        numbers = (float(done), None if total is None else float(total))
+        if not all(number is None or math.isfinite(number) for number in numbers):
+            raise ValueError("progress takes finite numbers")
+        with self._lock:
+            if self._closed:
+                return
+            self._progress = (*numbers, None if message is None else clean_text(message, 500))
+        self._tools.touched(self)
+
+    async def notify(self, severity: str, title: str, body: str = "", **more: Any) -> str:
+        """Notify people, once per delivery and title however often it is tried; answers the notification's id."""
+        more.setdefault("event_uid", self.event_uid)
+        more.setdefault("link", f"/events/{self.event_uid}")
+        more.setdefault("dedupe_key", f"{self.delivery_id}:{title}"[:200])
+        return await self._tools.notify(severity, title, body, **more)
+
+    def take(self) -> tuple[list[Line], Progress | None]:
+        """What came since the last take. For the recorder."""
+        with self._lock:
+            lines, self._head = self._head, []
+            progress, self._progress = self._progress, None
+            self._taken += len(lines)
+        return lines, progress
+
+    def close(self) -> tuple[list[Line], Progress | None]:
+        """The last take: from here on nothing is kept, for the attempt is over."""
+        lines, progress = self.take()
+        with self._lock:
+            self._closed = True
+            if self._dropped:
+                note = f"… {self._dropped} lines left out …"
+                lines.append((self._tools.clock(), "warning", note))
+            lines.extend(self._tail or ())
+        return lines, progress
+
+    def _keep_in_tail(self, line: Line) -> None:
+        if self._tail is None:
+            self._tail = deque(maxlen=TAIL_LINES)
+        self._dropped += len(self._tail) == TAIL_LINES
+        self._tail.append(line)
+
+
+def clean_text(value: object, max_bytes: int) -> str:
+    """Text that both databases take: no NUL, no lone surrogate, at most ``max_bytes`` in UTF-8."""
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except Exception:  # noqa: BLE001  a broken __str__ must not break the attempt's record
+        text = f"<{type(value).__name__} that cannot be shown>"
+    data = text[:max_bytes].replace("\x00", "\ufffd").encode("utf-8", "replace")
+    if len(data) <= max_bytes and len(text) <= max_bytes:
+        return data.decode()
+    return data[: max_bytes - 4].decode("utf-8", "ignore") + " …"

@@ -1,0 +1,215 @@
+"""The event loop that handlers share: one per worker process, in its own thread, alive as long as the process.
+
+A delivery in here is a flight: started when a slot is free, cancelled at its deadline, abandoned when it
+does not heed that. What became of it is handed on exactly once. No database in here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jobs.context import Context, Tools
+from jobs.runner import Ending, Find, conclude, run_attempt, timed_out_ending
+from webapp.store.deliveries import Claimed, Finished
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 1.0  # after its deadline a handler may clean up for this long
+SWEEP_S = 0.05
+IDLE_SWEEP_S = 0.5
+LOOK_AHEAD_S = 0.1  # claim what is likely to be started within this
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A delivery whose handler is running."""
+
+    claimed: Claimed
+    ctx: Context
+    started_at: datetime
+    deadline: float  # monotonic
+    task: asyncio.Task[None] | None = None
+    timed_out: bool = False
+    landed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """An attempt that is over, with the context that may still hold its last words."""
+
+    finished: Finished
+    ctx: Context
+
+
+class FlightLoop:
+    """Runs claimed deliveries. ``owned`` is everything between claim and record, by delivery id."""
+
+    def __init__(
+        self,
+        *,
+        find: Find,
+        tools: Tools,
+        roll: Callable[[], float],
+        land: Callable[[Landing], None],
+        concurrency: int,
+        look_ahead: int,
+    ) -> None:
+        self.owned: dict[str, Claimed] = {}
+        self.flights: dict[str, Flight] = {}
+        self.abandoned = 0
+        self.ticked = time.monotonic()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run, name="handlers", daemon=True)
+        self._find, self._tools, self._roll, self._land = find, tools, roll, land
+        self._concurrency = concurrency
+        self._look_ahead = look_ahead
+        self._ready: deque[Claimed] = deque()
+        self._mean_run_s = 1.0  # of recent attempts: how far to look ahead
+        self._space = threading.Condition()
+        self._lingering: set[asyncio.Task[None]] = set()  # abandoned ones: asyncio itself holds them weakly
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    # From other threads
+
+    def start(self) -> None:
+        """Start the loop's thread."""
+        self.thread.start()
+
+    def take(self, batch: Sequence[Claimed]) -> None:
+        """Run these, as slots become free."""
+        self.owned.update((claimed.id, claimed) for claimed in batch)
+        self.loop.call_soon_threadsafe(self._enqueue, batch)
+
+    def room(self) -> int:
+        """How many deliveries to claim now: free slots, and a little ahead when handlers are quick."""
+        ahead = min(self._look_ahead, int(self._concurrency * LOOK_AHEAD_S / self._mean_run_s))
+        room = self._concurrency + ahead - len(self.owned)
+        return room if ahead < self._look_ahead or room >= self._look_ahead // 2 else 0
+
+    def wait_for_room(self, timeout: float) -> int:
+        """Wait until something can be claimed; 0 when nothing could in that time."""
+        with self._space:
+            self._space.wait_for(self.room, timeout)
+        return self.room()
+
+    def wait_until_empty(self, timeout: float) -> bool:
+        """Wait until everything is recorded."""
+        with self._space:
+            return self._space.wait_for(lambda: not self.owned, timeout)
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """These are recorded or no longer ours."""
+        with self._space:
+            for id in ids:
+                self.owned.pop(id, None)
+            self._space.notify_all()
+
+    def drop(self, ids: Sequence[str]) -> None:
+        """Stop these and forget them: they were taken away from us."""
+        self.forget(ids)
+        self.loop.call_soon_threadsafe(self._drop, frozenset(ids))
+
+    def stop(self) -> None:
+        """Stop the loop. What still runs is cut off."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(timeout=2)
+
+    # In the loop's thread
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(self._sweep)
+        self.loop.run_forever()
+
+    def _enqueue(self, batch: Sequence[Claimed]) -> None:
+        self._ready.extend(batch)
+        self._fill()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
+
+    def _fill(self) -> None:
+        while self._ready and len(self.flights) < self._concurrency:
+            claimed = self._ready.popleft()
+            if claimed.id in self.owned:
+                self._take_off(claimed)
+
+    def _take_off(self, claimed: Claimed) -> None:
+        now = self._tools.clock()
+        ctx = Context(
+            delivery_id=claimed.id,
+            event_uid=claimed.event_uid,
+            attempt=claimed.attempt,
+            deadline=now + claimed.timeout,
+            tools=self._tools,
+        )
+        deadline = time.monotonic() + claimed.timeout.total_seconds()
+        flight = self.flights[claimed.id] = Flight(claimed, ctx, now, deadline)
+        flight.task = self.loop.create_task(self._fly(flight))
+
+    async def _fly(self, flight: Flight) -> None:
+        ending = await run_attempt(flight.claimed, flight.ctx, self._find)
+        self._touch_down(flight, timed_out_ending(flight.claimed.timeout) if flight.timed_out else ending)
+
+    def _touch_down(self, flight: Flight, ending: Ending) -> None:
+        if flight.landed:
+            return  # abandoned before, or taken away: whatever it says now comes too late
+        flight.landed = True
+        self.flights.pop(flight.claimed.id, None)
+        now = self._tools.clock()
+        self._mean_run_s += 0.05 * (max(1e-4, (now - flight.started_at).total_seconds()) - self._mean_run_s)
+        self._land(Landing(conclude(flight.claimed, ending, flight.started_at, now, self._roll()), flight.ctx))
+        self._fill()
+
+    def _sweep(self) -> None:
+        """Cut off what is over its deadline. Runs several times a second, which also shows that the loop is free."""
+        self.ticked = now = time.monotonic()
+        for flight in list(self.flights.values()):
+            if now < flight.deadline or flight.task is None:
+                continue
+            if not flight.timed_out:
+                flight.timed_out = True
+                flight.task.cancel()
+            elif now > flight.deadline + GRACE_S:
+                self._abandon(flight)
+        self._sweeper = self.loop.call_later(SWEEP_S if self.flights else IDLE_SWEEP_S, self._sweep)
+
+    def _abandon(self, flight: Flight) -> None:
+        """It does not heed its cancellation. Record it as timed out; its slot is free, its task is left alone."""
+        self.abandoned += 1
+        log.error(
+            "handler %s ignores its time limit and was left behind",
+            flight.claimed.handler,
+            extra={"delivery_id": flight.claimed.id, "action": "handler_abandoned"},
+        )
+        self._linger(flight)
+        note = "; it ignored its cancellation"
+        self._touch_down(flight, timed_out_ending(flight.claimed.timeout, note))
+
+    def _drop(self, ids: frozenset[str]) -> None:
+        for id in ids & self.flights.keys():
+            flight = self.flights.pop(id)
+            flight.landed = True
+            flight.ctx.close()
+            self._linger(flight)
+            if flight.task is not None:
+                flight.task.cancel()
+        self._fill()
+
+    def _linger(self, flight: Flight) -> None:
+        if flight.task is not None:
+            self._lingering.add(flight.task)
+            flight.task.add_done_callback(self._lingering.discard)
+
+    def current(self) -> Flight | None:
+        """The flight whose code the loop is executing at this moment, seen from another thread."""
+        task: asyncio.Task[Any] | None = asyncio.current_task(self.loop)
+        return next((f for f in list(self.flights.values()) if f.task is task), None) if task else None

@@ -1,0 +1,25 @@
+"""What handlers are written with. Plug-ins import from here and from nowhere else in the hub.
+
+>>> from jobs.handlers import Context, Done, Event, EventHandler, Retry
+"""
+
+from __future__ import annotations
+
+from jobs.context import Context
+from jobs.handlers.base import EventHandler, Invalid, Permanent
+from webapp.domain.events import Event
+from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Skip, Snooze
+
+__all__ = [
+    "Context",
+    "Discard",
+    "Done",
+    "Event",
+    "EventHandler",
+    "Invalid",
+    "Outcome",
+    "Permanent",
+    "Retry",
+    "Skip",
+    "Snooze",
+]

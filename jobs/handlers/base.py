@@ -1,0 +1,77 @@
+"""The class that every handler is: validate, then process, then cleanup, which always runs.
+
+A handler object lives for one attempt. What it returns is an ``Outcome``; what it raises becomes ``Retry``,
+or ``Discard`` when it says that no retry can help. Nothing of the hub's own state may be kept here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from jobs.context import Context
+from webapp.domain.events import Event
+from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Skip, Snooze
+
+log = logging.getLogger(__name__)
+
+OUTCOMES = (Done, Retry, Discard, Snooze, Skip)
+
+
+class Permanent(Exception):
+    """No retry can help: the delivery is dead at once, with the error on record."""
+
+
+class Invalid(Permanent):
+    """The event is not one that this handler can process. Events do not change, so neither will this."""
+
+
+class EventHandler:
+    """Base of handlers. Give it a ``name`` and a ``process``; the rest is optional.
+
+    ``isolated`` handlers run alone in a forked process: choose it for code that computes for long
+    without awaiting, or that may crash. ``options_schema`` is the JSON Schema of ``self.options``.
+    """
+
+    name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+    isolated: ClassVar[bool] = False
+    options_schema: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        self.options: Mapping[str, Any] = MappingProxyType(dict(options or {}))
+
+    async def handle(self, event: Event, ctx: Context) -> Outcome:
+        """The whole attempt. Override the steps, not this."""
+        try:
+            await self._checked(event, ctx)
+            returned = await self.process(event, ctx)
+        finally:
+            await self._cleaned(event, ctx)
+        return returned if isinstance(returned, OUTCOMES) else Done(returned)
+
+    async def validate(self, event: Event, ctx: Context) -> None:
+        """Raise ``Invalid`` (or any ``ValueError``) when this event can never be processed."""
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        """Do the work. Return an ``Outcome``; any other value means ``Done(value)``."""
+        raise NotImplementedError(f"{type(self).__name__} has no process()")
+
+    async def cleanup(self, event: Event, ctx: Context) -> None:
+        """Give back what was taken. Runs after success, failure and time-out alike."""
+
+    async def _checked(self, event: Event, ctx: Context) -> None:
+        try:
+            await self.validate(event, ctx)
+        except ValueError as error:
+            raise Invalid(str(error)) from error
+
+    async def _cleaned(self, event: Event, ctx: Context) -> None:
+        try:
+            await self.cleanup(event, ctx)
+        except Exception as error:
+            # It must not hide how the attempt itself ended.
+            ctx.log(f"cleanup failed: {type(error).__name__}: {error}", "error")
+            log.exception("cleanup of %s failed", self.name, extra={"delivery_id": ctx.delivery_id})

@@ -1,0 +1,140 @@
+"""RQ's workers with their traps closed. The only place in jobs that knows how RQ works inside.
+
+Redis is not trusted: a job may name one of our two tasks and nothing else, and no callback or webhook that
+it carries is followed. One queue per worker process: between several, RQ loses jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import SimpleWorker, Worker
+from rq.executions import Execution
+from rq.job import Job
+from rq.queue import Queue
+from rq.worker import BaseWorker, WorkerStatus
+
+from jobs import isolated
+from webapp.queue import DRAIN, RUN_ISOLATED
+
+log = logging.getLogger(__name__)
+
+TASKS = frozenset({DRAIN, RUN_ISOLATED})
+WORKER_TTL_S = 30  # the blocking pop returns twice a minute; a dead connection is noticed soon after
+SETTINGS: dict[str, Any] = {
+    "serializer": "json",
+    "worker_ttl": WORKER_TTL_S,
+    "maintenance_interval": 30,
+    "job_monitoring_interval": 3,
+    "log_job_description": False,
+    "default_result_ttl": 0,
+}
+
+
+class OurJob(Job):
+    """A job that can only be one of ours."""
+
+    @property
+    def func(self) -> Any:
+        if self.func_name not in TASKS or self.instance is not None:
+            raise PermissionError(f"a job named {str(self.func_name)[:80]!r} is not one of this hub's")
+        return super().func
+
+    def restore(self, raw_data: Any) -> Any:
+        restored = super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
+        self.webhooks = []
+        return restored
+
+
+class _Calm(BaseWorker):
+    """What both kinds share: quiet logs, no remote commands, quick reconnects."""
+
+    job_class = OurJob
+    max_connection_wait_time = 5.0
+    on_stop: Callable[[], None] = staticmethod(lambda: None)
+    is_stopping: Callable[[], bool] = staticmethod(lambda: False)
+    log_result_lifespan = False
+
+    def bootstrap(self, *_: Any, **__: Any) -> None:
+        self.register_birth()  # type: ignore[no-untyped-call]
+        self.set_state(WorkerStatus.STARTED)
+
+    def subscribe(self) -> None:
+        """No commands over pub/sub: whoever reaches Redis must not stop workers, and no thread crosses a fork."""
+
+    def _install_signal_handlers(self) -> None:
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+        if self.is_stopping():  # the signal came while this object was being made
+            self._stop_requested = True
+
+    def handle_warm_shutdown_request(self) -> None:
+        self.on_stop()
+
+    def teardown(self) -> None:
+        with suppress(redis.RedisError):
+            super().teardown()  # type: ignore[no-untyped-call]
+
+    def set_shutdown_requested_date(self) -> None:
+        """Called in a signal handler, where Redis must not be waited for."""
+
+
+class SharedWorker(_Calm, SimpleWorker):
+    """Runs drains in the main thread, one at a time."""
+
+
+class IsolatedWorker(_Calm, Worker):
+    """Forks a horse per delivery, looks after it, and clears up behind it."""
+
+    fork_lock: threading.Lock
+    grace_s: float = 6.0
+    on_horse: Callable[[str | None], None] = staticmethod(lambda _: None)
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        self.on_horse(str(job.args[0]) if job.args else None)
+        with self.fork_lock:  # no connection is open and no lock held by another thread at this moment
+            super().fork_work_horse(job, queue)
+
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        pid = self.horse_pid
+        try:
+            super().monitor_work_horse(job, queue, execution)
+        finally:
+            with suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)  # processes that the handler left behind
+            self.on_horse(None)
+
+    def handle_warm_shutdown_request(self) -> None:
+        self.on_stop()
+        if self.horse_pid:
+            threading.Thread(target=self._end_horse, args=(self.horse_pid,), daemon=True).start()
+
+    def setup_work_horse_signals(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: isolated.interrupt())
+
+    def _end_horse(self, pid: int) -> None:
+        """After the grace: ask it to give its delivery back, then insist."""
+        for wait, sig in ((self.grace_s, signal.SIGTERM), (2.0, signal.SIGKILL)):
+            end = time.monotonic() + wait
+            while time.monotonic() < end:
+                if self.horse_pid != pid:
+                    return
+                time.sleep(0.05)
+            with suppress(OSError):
+                os.kill(pid, sig)
+
+
+def connect(redis_url: str) -> redis.Redis:
+    """A client of the worker's own: RQ changes its socket timeout, and redis-py's retries would hide an outage."""
+    return redis.Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=2.0)

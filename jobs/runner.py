@@ -1,0 +1,177 @@
+"""One attempt: run the handler, and fold whatever happens into something that can be recorded.
+
+No database here, and nothing a handler does may get out as an exception: not a huge text, not a value
+that is no JSON, not even ``SystemExit``.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import FrameType, TracebackType
+from typing import Any
+
+from jobs.context import Context, clean_text
+from jobs.handlers.base import OUTCOMES, EventHandler, Permanent
+from webapp.domain.lifecycle import settle
+from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Snooze
+from webapp.store.deliveries import Claimed, Finished
+
+MAX_MESSAGE_BYTES = 2000
+MAX_STACK_BYTES = 16 * 1024
+MAX_RESULT_BYTES = 64 * 1024
+MAX_FRAMES = 40
+_OWN_FILES = frozenset({__file__, EventHandler.handle.__code__.co_filename})
+
+Find = Callable[[str], type[EventHandler] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, before the policy has its say."""
+
+    outcome: Outcome
+    error_type: str | None = None
+    error_message: str | None = None
+    stack: str | None = None
+    timed_out: bool = False
+    missing: bool = False
+
+
+async def run_attempt(claimed: Claimed, ctx: Context, find: Find) -> Ending:
+    """Run the handler of a claimed delivery. Nothing gets out of here but an ``Ending``."""
+    handler = find(claimed.handler)
+    if handler is None:
+        return missing_ending(claimed.handler)
+    try:
+        return returned_ending(await handler(claimed.options).handle(claimed.event, ctx))
+    except BaseException as error:  # noqa: BLE001  SystemExit and friends must not stop the worker
+        return failed_ending(error)
+
+
+def returned_ending(returned: Any) -> Ending:
+    """A handler came back. ``Retry`` and ``Discard`` are errors that it chose itself."""
+    wait = returned.after if isinstance(returned, Retry) else getattr(returned, "delay", None)
+    if isinstance(returned, Retry | Snooze) and not isinstance(wait, timedelta | None):
+        raise TypeError(f"{type(returned).__name__} takes a timedelta, not {type(wait).__name__}")
+    if isinstance(returned, Retry | Discard):
+        reason = clean_text(returned.reason or f"the handler returned {type(returned).__name__}", MAX_MESSAGE_BYTES)
+        return Ending(returned, error_type=type(returned).__name__, error_message=reason)
+    return Ending(returned if isinstance(returned, OUTCOMES) else Done(returned))
+
+
+def failed_ending(error: BaseException) -> Ending:
+    """A handler raised: ``Retry``, unless it said that no retry can help."""
+    message = clean_text(error, MAX_MESSAGE_BYTES)
+    outcome = Discard(message) if isinstance(error, Permanent) else Retry(reason=message)
+    return Ending(outcome, type(error).__name__[:200], message, stack_of(error))
+
+
+def timed_out_ending(timeout: timedelta, note: str = "", stack: str | None = None) -> Ending:
+    """The attempt was cut off at its deadline."""
+    message = f"no result within {timeout.total_seconds():g} s{note}"
+    return Ending(Retry(reason=message), "TimeoutError", message, stack, timed_out=True)
+
+
+def missing_ending(name: str) -> Ending:
+    """No handler of that name is installed here."""
+    message = f"no worker here has a handler named {clean_text(name, 200)!r}; is its plug-in installed?"
+    return Ending(Retry(reason=message), "HandlerMissing", message, missing=True)
+
+
+def conclude(claimed: Claimed, ending: Ending, started_at: datetime, finished_at: datetime, roll: float) -> Finished:
+    """The attempt as it is to be recorded: the outcome settled by the subscription's policy."""
+    settlement = settle(
+        ending.outcome,
+        policy=claimed.policy,
+        tries_used=claimed.tries_used,
+        now=finished_at,
+        roll=roll,
+        timed_out=ending.timed_out,
+        missing=ending.missing,
+    )
+    return Finished(
+        claimed=claimed,
+        settlement=settlement,
+        started_at=started_at,
+        finished_at=finished_at,
+        error_type=ending.error_type,
+        error_message=ending.error_message,
+        stack=ending.stack,
+        result=_result_json(ending.outcome),
+    )
+
+
+def _result_json(outcome: Outcome) -> str | None:
+    """The handler's result as JSON text. What cannot be kept is replaced by a note: the work itself is done."""
+    if not isinstance(outcome, Done) or outcome.result is None:
+        return None
+    try:
+        text = json.dumps(outcome.result, ensure_ascii=False, allow_nan=False, default=_plain, separators=(",", ":"))
+    except Exception as error:  # noqa: BLE001  any object may be returned, with any __str__
+        return _note(f"the result is not JSON: {clean_text(error, 200)}")
+    if len(text) > MAX_RESULT_BYTES or len(text.encode("utf-8", "replace")) > MAX_RESULT_BYTES:
+        return json.dumps(
+            {"note": f"the result had {len(text)} characters; this is its beginning", "beginning": _head(text)},
+            ensure_ascii=False,
+        )
+    return text.encode("utf-8", "replace").decode()
+
+
+def _head(text: str) -> str:
+    return clean_text(text, MAX_RESULT_BYTES // 4)
+
+
+def _note(text: str) -> str:
+    return json.dumps({"note": text}, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def stack_of(error: BaseException) -> str | None:
+    """The frames of an error and of what caused it: places only, no messages, the handler's own code first."""
+    parts = []
+    for depth, link in enumerate(_chain(error)):
+        if depth:
+            parts.append(f"caused by {type(link).__name__[:200]}:\n")
+        parts.extend(_frames(link.__traceback__))
+    return clean_text("".join(parts), MAX_STACK_BYTES) or None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    for _ in range(5):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _frames(tb: TracebackType | None) -> list[str]:
+    walked = list(traceback.walk_tb(tb))
+    if len(walked) > MAX_FRAMES:  # a deep recursion: its beginning and its end
+        walked = walked[: MAX_FRAMES // 2] + walked[-MAX_FRAMES // 2 :]
+    return _formatted(traceback.StackSummary.extract(iter(walked)))
+
+
+def frames_of_thread(frame: FrameType) -> str:
+    """Where a thread is right now: for a handler that blocks the loop."""
+    walked = list(traceback.walk_stack(frame))[:MAX_FRAMES]
+    return clean_text("".join(_formatted(traceback.StackSummary.extract(reversed(walked)))), MAX_STACK_BYTES)
+
+
+def _formatted(summary: traceback.StackSummary) -> list[str]:
+    """Without the frames of the hub itself, unless there are no others."""
+    shown = [frame for frame in summary if frame.filename not in _OWN_FILES and "/asyncio/" not in frame.filename]
+    return traceback.StackSummary.from_list(shown or list(summary)).format()

@@ -1,0 +1,246 @@
+"""``python -m jobs.worker [--isolated] [--burst]``: a worker process.
+
+Redis and the database may be away when it starts or while it runs: it waits, a few seconds at a time, and
+never ends for that. SIGTERM lets running handlers end within the grace, then gives the rest back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import redis
+
+from jobs import catalog, isolated, tasks
+from jobs.engine import Engine
+from jobs.registry import Registry, load_registry
+from jobs.rq_workers import SETTINGS, IsolatedWorker, SharedWorker, connect
+from webapp.domain.errors import HubError, Unavailable
+from webapp.logs import configure_logging
+from webapp.queue import queue_name
+from webapp.runtime import Runtime, build_runtime
+from webapp.services import presence
+from webapp.services.presence import Presence
+from webapp.settings import Settings, SettingsError
+from webapp.store import deliveries
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 2.0  # Redis or the database is not there: ask again after this
+HELD_MARGIN_S = 5.0  # beyond its lease a process whose interpreter is held has lost its work anyway
+
+
+class Stop:
+    """Whether this process was asked to end. Signal handlers set it; waits listen to it."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.listen()
+
+    def listen(self) -> None:
+        """Be the one that signals reach. RQ puts its own handlers in place while it works."""
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sig, lambda *_: self.asked.set())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until told to stop (or, with ``--burst``, until there is nothing to do)."""
+    options = _options(arguments)
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    configure_logging(settings, "isolated" if options.isolated else "worker")
+    stop = Stop()
+    rt = build_runtime(settings)
+    me = introduce(rt, "isolated" if options.isolated else "shared")
+    registry = load_registry(settings.handler_modules)
+    if _wait_until(lambda: _arrive(rt, registry, me), stop):
+        run = run_isolated if options.isolated else run_shared
+        run(rt, registry, me, stop, options.burst)
+    rt.close()
+    return 0
+
+
+def introduce(rt: Runtime, kind: str) -> Presence:
+    """This process, under a name that no other ever had."""
+    host = socket.gethostname()
+    name = f"{kind}-{host[:60]}-{os.getpid()}-{secrets.token_hex(2)}"
+    return Presence(name=name, kind=kind, host=host, pid=os.getpid(), started_at=rt.clock())
+
+
+def run_shared(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burst: bool) -> None:
+    """Drains the default lane in this process."""
+    engine = Engine(rt, registry, me.name, me=me)
+    engine.watchdog.allow_held(rt.settings.lease_s + HELD_MARGIN_S)
+    engine.start()
+    tasks.serve_with(engine)
+
+    def begin_stop() -> None:
+        stop.asked.set()
+        engine.stopping = True
+        me.state = "stopping"
+
+    def work() -> None:
+        worker = SharedWorker(
+            [queue_name("default")], name=_rq_name(me), connection=connect(rt.settings.redis_url), **SETTINGS
+        )
+        worker.on_stop, worker.is_stopping = begin_stop, stop.asked.is_set
+        worker.work(burst=burst)
+
+    _work_until(stop, work, burst)
+    engine.stop(rt.settings.shutdown_grace_s)
+    _leave(rt, me)
+
+
+def run_isolated(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burst: bool) -> None:
+    """Forks for each delivery of the isolated lane."""
+    isolated.prepare(isolated.Plan(rt.settings, registry, me.name, os.getpid()))
+    parent = Parent(rt, me)
+    parent.start()
+
+    def work() -> None:
+        worker = IsolatedWorker(
+            [queue_name("isolated")], name=_rq_name(me), connection=connect(rt.settings.redis_url), **SETTINGS
+        )
+        worker.fork_lock = parent.fork_lock
+        worker.grace_s = rt.settings.shutdown_grace_s
+        worker.on_horse = parent.on_horse
+        worker.on_stop, worker.is_stopping = stop.asked.set, stop.asked.is_set
+        worker.work(burst=burst)
+
+    _work_until(stop, work, burst)
+    parent.stop()
+    _leave(rt, me)
+
+
+class Parent:
+    """Heartbeats of a forking worker: its row, and the lease of the delivery that its horse is running.
+
+    Every use of the database is inside ``fork_lock`` and closes what it opened: nothing may cross the fork.
+    """
+
+    def __init__(self, rt: Runtime, me: Presence) -> None:
+        self.fork_lock = threading.Lock()
+        self._rt, self._me = rt, me
+        self._delivery: str | None = None
+        self._told = "idle"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._rt.db.dispose()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No more heartbeats."""
+        self._stop.set()
+        self._thread.join(timeout=2)
+
+    def on_horse(self, delivery_id: str | None) -> None:
+        """A horse is about to run this delivery; with None, it is gone."""
+        ended, self._delivery = self._delivery, delivery_id
+        self._me.running = 1 if delivery_id else 0
+        self._me.state = "busy" if delivery_id else "idle"
+        if delivery_id is None:
+            self._me.finished += 1
+            self._attempt(lambda: self._prolong(ended, timedelta()))  # if it still runs, nobody runs it
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._rt.settings.heartbeat_s):
+            self._attempt(self._beat)
+
+    def _beat(self) -> None:
+        self._prolong(self._delivery, timedelta(seconds=self._rt.settings.lease_s))
+        presence.give_sign(self._rt, self._me, self._told)
+        self._told = self._me.state
+
+    def _prolong(self, delivery_id: str | None, lease: timedelta) -> None:
+        if delivery_id is not None:
+            until = self._rt.clock() + lease
+            with self._rt.db.write() as conn:
+                deliveries.renew(conn, owner=self._me.name, ids=[delivery_id], until=until)
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        with self.fork_lock:
+            try:
+                act()
+            except Unavailable:
+                log.warning("no heartbeat: the database does not answer", extra={"action": "heartbeat_missed"})
+            except Exception:
+                log.exception("heartbeat failed", extra={"action": "heartbeat_failed"})
+            finally:
+                self._rt.db.dispose()
+
+
+def _options(arguments: list[str] | None) -> Any:
+    parser = argparse.ArgumentParser(prog="jobs.worker", description="Runs the handlers of deliveries.")
+    parser.add_argument("--isolated", action="store_true", help="fork for each delivery of the isolated lane")
+    parser.add_argument("--burst", action="store_true", help="end when nothing is due")
+    return parser.parse_args(arguments)
+
+
+def _rq_name(me: Presence) -> str:
+    """New for every RQ worker object: RQ refuses a name that Redis still remembers."""
+    return f"{me.name}-{secrets.token_hex(2)}"
+
+
+def _arrive(rt: Runtime, registry: Registry, me: Presence) -> None:
+    catalog.sync(rt, registry)
+    presence.arrive(rt, me)
+    log.info("worker %s is ready", me.name, extra={"action": "worker_started"})
+
+
+def _leave(rt: Runtime, me: Presence) -> None:
+    try:
+        presence.leave(rt, me)
+    except HubError as error:
+        log.warning("could not sign off: %s", error)
+    log.info("worker %s stopped", me.name, extra={"action": "worker_stopped"})
+
+
+def _wait_until(act: Callable[[], None], stop: Stop) -> bool:
+    """Do it as soon as the database is there; False when asked to stop before."""
+    while not stop.asked.is_set():
+        try:
+            act()
+        except Unavailable as error:
+            log.warning("waiting for the database: %s", error, extra={"action": "database_awaited"})
+            stop.asked.wait(RETRY_S)
+        else:
+            return True
+    return False
+
+
+def _work_until(stop: Stop, work: Callable[[], None], burst: bool) -> None:
+    """RQ's loop, started again whenever it gives up: on an outage of Redis, or on a job that it cannot read."""
+    while not stop.asked.is_set():
+        began = time.monotonic()
+        try:
+            work()
+        except redis.RedisError as error:
+            log.warning("Redis does not answer: %s", error, extra={"action": "redis_awaited"})
+        except SystemExit:
+            stop.asked.set()  # told twice: RQ lets go at once, what is running still gets its grace
+        finally:
+            stop.listen()
+        if burst:
+            return
+        if time.monotonic() - began < RETRY_S:
+            stop.asked.wait(RETRY_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
