@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 import redis
+from flask import Flask
 
 for _name in [name for name in os.environ if name.startswith("SIGNALBOX_")]:
     del os.environ[_name]  # before anything of ours is imported: the shell's settings are not the tests'
 
 from tests.support import servers  # noqa: E402
 from tests.support.clock import Clock  # noqa: E402
+from tests.support.people import Person, Program, add_person, add_program  # noqa: E402
 from webapp.domain.access import SYSTEM, Actor  # noqa: E402
 from webapp.live import RecordingPublisher, RedisPublisher  # noqa: E402
 from webapp.queue import RecordingDoorbell, RedisDoorbell  # noqa: E402
@@ -215,3 +217,52 @@ def operator() -> Actor:
 def viewer() -> Actor:
     """A person who may only look."""
     return Actor(kind="user", id="usr_viewer", name="vera", role="viewer", request_id="req-2", ip="192.0.2.2")
+
+
+# The app
+
+
+@pytest.fixture
+def app(sqlite_rt: Runtime) -> Flask:
+    """The web application on SQLite; what it rings and tells is recorded in ``sqlite_rt``."""
+    from webapp.app import create_app
+
+    app = create_app(runtime=sqlite_rt)
+    app.testing = True
+    return app
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Person:
+    """A browser that nobody signed in with."""
+    return Person(app)
+
+
+@pytest.fixture
+def signed_in(app: Flask) -> Person:
+    """An administrator."""
+    return add_person(app, "ada", "admin")
+
+
+@pytest.fixture
+def as_operator(app: Flask) -> Person:
+    """Someone who may publish and operate."""
+    return add_person(app, "olga", "operator")
+
+
+@pytest.fixture
+def as_viewer(app: Flask) -> Person:
+    """Someone who may only look."""
+    return add_person(app, "vera", "viewer")
+
+
+@pytest.fixture
+def api(app: Flask) -> Program:
+    """A program that may do everything."""
+    return add_program(app, "admin")
+
+
+@pytest.fixture
+def as_publisher(app: Flask) -> Program:
+    """A program that may only publish."""
+    return add_program(app, "publisher")
