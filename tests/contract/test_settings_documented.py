@@ -11,9 +11,7 @@ from tests.support.sources import ROOT
 from webapp.settings import Settings, variable
 
 PAGE = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
-SECTIONS = {
-    name: body for name, body in re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", PAGE, flags=re.MULTILINE | re.DOTALL)
-}
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
 
 
 def test_page_has_a_heading_for_each_setting_and_no_other() -> None:
