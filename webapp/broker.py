@@ -12,7 +12,7 @@ from typing import Any
 
 from webapp.domain.access import SYSTEM, Actor
 from webapp.domain.errors import Forbidden
-from webapp.domain.events import Event, draft_of, parse_event
+from webapp.domain.events import Event, draft_of, parse_event, through_json
 from webapp.domain.subscriptions import parse_subscription
 from webapp.runtime import Runtime, build_runtime
 from webapp.services import catalog, subscriptions
@@ -45,7 +45,7 @@ class Broker:
         if isinstance(event, Event):
             draft = draft_of(event, now)
         else:
-            draft = parse_event(dict(event), default_source="python", now=now)
+            draft = parse_event(through_json(dict(event)), default_source="python", now=now)
         return await asyncio.to_thread(self._acceptor.accept, draft, self._actor)
 
     async def subscribe(

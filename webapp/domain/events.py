@@ -153,12 +153,17 @@ def draft_of(event: Event, now: datetime, default_source: str = "local") -> Even
         "causation_id": event.causation_id,
         "trace_id": event.trace_id,
     }
+    return parse_event(through_json(document), default_source=default_source, now=now)
+
+
+def through_json(document: Mapping[str, Any]) -> Any:
+    """Python values as they look after a trip through the JSON gate. Raises ``Refused`` for what is not JSON."""
     try:
         text = json.dumps(document)
     except (TypeError, ValueError, RecursionError) as error:
-        fault = Fault("/payload", "not-json", f"The payload cannot be written as JSON: {shown(str(error))}")
+        fault = Fault("", "not-json", f"The event cannot be written as JSON: {shown(str(error))}")
         raise refusal("invalid-event", "event", [fault]) from None
-    return parse_event(parse_json(text.encode()), default_source=default_source, now=now)
+    return parse_json(text.encode())
 
 
 def _timestamp(value: Any, now: datetime, faults: list[Fault]) -> datetime:
