@@ -51,8 +51,10 @@ class Child:
         self.started_at = time.monotonic()
         self.restart_at = None
         assert self.process.stdout is not None
-        os.set_blocking(self.process.stdout.fileno(), False)
-        return self.process.stdout.fileno()
+        with self.process.stdout as pipe:  # a copy: this object must not close the number again when it is collected
+            output = os.dup(pipe.fileno())
+        os.set_blocking(output, False)
+        return output
 
     @property
     def sid(self) -> int:
