@@ -5,12 +5,26 @@ Requests are logged by the application, with ids; gunicorn must not write an acc
 
 import os
 
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
 from webapp.logs import configure_logging
 from webapp.settings import Settings
 
 settings = Settings.from_env()
 configure_logging(settings, "web")
 
+
+class HubLogger(Logger):
+    """gunicorn's own messages, in the form of all others."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+logger_class = HubLogger
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 worker_class = "gthread"
 workers = settings.web_workers

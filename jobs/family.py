@@ -36,6 +36,10 @@ class Family:
         self._children.append(child)
         self._start(child)
 
+    def follow(self, output: int, name: str) -> None:
+        """Show what comes from that pipe under that name until its writers are gone, then close it."""
+        self._selector.register(output, selectors.EVENT_READ, name)
+
     def __getitem__(self, prefix: str) -> list[Child]:
         """The children whose name starts so."""
         return [child for child in self._children if child.name.startswith(prefix)]
@@ -48,7 +52,7 @@ class Family:
             if key.data is None:
                 self._drain_wakes()
             else:
-                self._read(key.fd, key.data)
+                self._read(key.fd, str(key.data))
         self._look_after()
 
     def wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
@@ -85,7 +89,7 @@ class Family:
     def _start(self, child: Child) -> None:
         output = child.start()
         self._guard.remember(child.sid)
-        self._selector.register(output, selectors.EVENT_READ, child)
+        self.follow(output, child.name)
 
     def _bury(self, child: Child) -> None:
         child.kill()
@@ -105,26 +109,26 @@ class Family:
                 reason = f"{child.name} ended ({child.how_it_ended()}); starting it again in {delay:g} s"
                 self._console.say(reason, level="warning")
 
-    def _read(self, descriptor: int, child: Child) -> None:
+    def _read(self, descriptor: int, name: str) -> None:
         chunk = b""
         with suppress(BlockingIOError):
             chunk = os.read(descriptor, _CHUNK)
             if not chunk:  # the last writer is gone
-                self._end_of_output(descriptor, child)
+                self._end_of_output(descriptor, name)
                 return
         *lines, rest = (self._partial.pop(descriptor, b"") + chunk).split(b"\n")
         if len(rest) > _LONGEST_LINE:
             lines, rest = [*lines, rest], b""
         for line in lines:
-            self._console.relay(child.name, line.decode("utf-8", "replace").rstrip("\r"))
+            self._console.relay(name, line.decode("utf-8", "replace").rstrip("\r"))
         if rest:
             self._partial[descriptor] = rest
 
-    def _end_of_output(self, descriptor: int, child: Child) -> None:
+    def _end_of_output(self, descriptor: int, name: str) -> None:
         self._selector.unregister(descriptor)
         os.close(descriptor)
         if rest := self._partial.pop(descriptor, b""):
-            self._console.relay(child.name, rest.decode("utf-8", "replace"))
+            self._console.relay(name, rest.decode("utf-8", "replace"))
 
     def _drain_wakes(self) -> None:
         with suppress(BlockingIOError):

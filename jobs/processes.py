@@ -37,23 +37,10 @@ class Child:
     backoff_s: float = field(default=BACKOFF_FIRST_S)
 
     def start(self) -> int:
-        """Start it; answers the file descriptor that its output comes from."""
-        self.process = subprocess.Popen(
-            self.command,
-            env=dict(self.env),
-            cwd=self.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the terminal reaches the supervisor alone, which stops the rest in order
-            preexec_fn=die_with_parent(os.getpid()),
-        )
+        """Start it; answers the file descriptor that its output comes from, which the caller closes."""
+        self.process, output = spawn(self.command, self.env, self.cwd)
         self.started_at = time.monotonic()
         self.restart_at = None
-        assert self.process.stdout is not None
-        with self.process.stdout as pipe:  # a copy: this object must not close the number again when it is collected
-            output = os.dup(pipe.fileno())
-        os.set_blocking(output, False)
         return output
 
     @property
@@ -93,7 +80,29 @@ class Child:
         return f"killed by signal {-code}"
 
 
-def die_with_parent(parent: int) -> Callable[[], None]:
+def spawn(
+    command: Sequence[str], env: Mapping[str, str], cwd: Path, *, stdout: int | None = None
+) -> tuple[subprocess.Popen[bytes], int]:
+    """A process in a session of its own, and the pipe of what it prints (on stderr only, when ``stdout`` goes elsewhere)."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    try:
+        process = subprocess.Popen(
+            command,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=write_end if stdout is None else stdout,
+            stderr=write_end,
+            start_new_session=True,  # Ctrl-C in the terminal reaches the supervisor alone, which stops the rest in order
+            preexec_fn=_die_with(os.getpid()),
+        )
+    finally:
+        os.close(write_end)
+    return process, read_end
+
+
+def _die_with(parent: int) -> Callable[[], None]:
     """What a new child does first: ask for SIGTERM when ``parent`` dies, and leave if that has happened already."""
 
     def ask() -> None:

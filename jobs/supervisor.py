@@ -24,7 +24,7 @@ from jobs.embedded import answers, command
 from jobs.family import Family
 from jobs.guard import Guard
 from jobs.lock import HubRunning, take_lock
-from jobs.processes import Child, die_with_parent
+from jobs.processes import Child, spawn
 from webapp.settings import PREFIX, ROOT, Settings, SettingsError
 
 REDIS_START_S = 10.0
@@ -75,15 +75,9 @@ class Supervisor:
 
     def _prepare(self) -> dict[str, Any]:
         """Migrate in a short-lived process, so that the supervisor loads no database library."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jobs.prepare"],
-            env=self._env,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=die_with_parent(os.getpid()),
-        )
+        command = [sys.executable, "-m", "jobs.prepare"]
+        process, output = spawn(command, self._env, ROOT, stdout=subprocess.PIPE)
+        self._family.follow(output, HUB)
         self._until(lambda: process.poll() is not None, float("inf"))
         if self._stop_asked:
             process.kill()
