@@ -74,9 +74,9 @@ done
 endef
 
 define install_once
-stamp=$(VENV)/.installed-$$(cat $(1) | cksum | tr ' ' '-'); \
+stamp=$(VENV)/.$(lastword $(1))-$$(cat $(1) | cksum | tr ' ' '-'); \
 [ -f "$$stamp" ] || { echo "installing $(lastword $(1)) (only when it changes)" && \
-$(PIP) install $(addprefix -r ,$(1)) && touch "$$stamp"; } || \
+rm -f $(VENV)/.$(lastword $(1))-* && $(PIP) install $(addprefix -r ,$(1)) && touch "$$stamp"; } || \
 { echo "cannot install $(lastword $(1)): pip said why above; check the network and run make again" >&2; exit 1; }
 endef
 
