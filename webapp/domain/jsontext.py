@@ -148,16 +148,25 @@ def _limit(slug: str, detail: str, parts: tuple[str | int, ...]) -> Refused:
 
 def _walk(value: Any, deepest: int) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Every value down to level ``deepest`` with the parts of its pointer, in document order, without recursion."""
-    stack: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
+    yield (), value
+    stack: list[tuple[tuple[str | int, ...], Iterator[tuple[str | int, Any]]]] = [((), _members(value))]
     while stack:
-        parts, item = stack.pop()
-        yield parts, item
-        if len(parts) > deepest:
-            continue  # pointers to all that may lie deeper would cost depth x nodes
-        if isinstance(item, dict):
-            stack += [((*parts, key), child) for key, child in reversed(item.items())]
-        elif isinstance(item, list):
-            stack += [((*parts, n), child) for n, child in reversed(list(enumerate(item)))]
+        parts, members = stack[-1]
+        for key, item in members:
+            here = (*parts, key)
+            yield here, item
+            # below, pointers to all that may lie there would cost depth x nodes
+            if len(here) <= deepest and isinstance(item, dict | list):
+                stack.append((here, _members(item)))
+                break
+        else:
+            stack.pop()
+
+
+def _members(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        return iter(value.items())
+    return iter(enumerate(value if isinstance(value, list) else ()))
 
 
 def _faults_at(parts: tuple[str | int, ...], item: Any, max_key: int) -> Iterator[Fault]:

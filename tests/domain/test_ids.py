@@ -1,0 +1,35 @@
+"""Ids sort by time as text, on every database."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webapp.domain.ids import LENGTH, first_id_at, make_id
+
+moments = st.integers(0, 2**48 - 1)
+noises = st.binary(min_size=10, max_size=10)
+
+
+@given(moments, moments, noises, noises)
+def test_id_sorts_by_time(a: int, b: int, noise_a: bytes, noise_b: bytes) -> None:
+    if a < b:
+        assert make_id("evt", a, noise_a) < make_id("evt", b, noise_b)
+
+
+@given(moments, noises, noises)
+def test_id_differs_when_the_noise_does(at: int, noise_a: bytes, noise_b: bytes) -> None:
+    assert (make_id("evt", at, noise_a) == make_id("evt", at, noise_b)) == (noise_a == noise_b)
+
+
+@given(moments, noises)
+def test_first_id_bounds_all_ids_of_its_millisecond(at: int, noise: bytes) -> None:
+    made = make_id("dlv", at, noise)
+    assert first_id_at("dlv", at) <= made
+    assert len(made) == len("dlv_") + LENGTH
+    assert made.isascii()
+    assert made == made.lower()
+
+
+def test_first_id_starts_at_1970_when_the_time_lies_before() -> None:
+    assert first_id_at("evt", -5) == first_id_at("evt", 0)
