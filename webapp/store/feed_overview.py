@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select
 
 from webapp.store import tables as t
 from webapp.store.counters import minute_of
@@ -62,7 +62,7 @@ def activity(conn: Connection, *, now: datetime, slots: int, minutes: int) -> Ac
     """The last ``slots`` stretches of ``minutes`` each, from the per-minute counters."""
     c = t.counters.c
     first = (minute_of(now) // minutes - slots + 1) * minutes
-    slot = literal_column(f"(counters.minute - {first:d}) / {minutes:d}").label("slot")
+    slot: ColumnElement[int] = literal_column(f"(counters.minute - {first:d}) / {minutes:d}").label("slot")
     query = (
         select(slot, c.measure, func.sum(c.n).label("n"))
         .where(c.minute >= first, c.measure.in_(("accepted", "succeeded", "failed", "dead")))

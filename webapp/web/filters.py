@@ -92,6 +92,20 @@ def capped(count: int, cap: int = 10_000) -> str:
     return f"{cap:,}+" if count > cap else f"{count:,}"
 
 
+def axis(seconds: float) -> str:
+    """A place on the axis of a timeline: ``0 s``, ``250 ms``, ``3 s``, ``2 min``."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:g} ms"
+    return _whole(round(seconds))
+
+
+def sender(received_by: str) -> str:
+    """``key:key_…`` in words."""
+    kind, _, name = received_by.partition(":")
+    words = {"user": "the form of a user", "key": "an API key", "system": "the hub itself"}
+    return words.get(kind, kind) if kind != "key" else f"an API key ({name})"
+
+
 def iso(at: datetime) -> str:
     """RFC 3339 with milliseconds, UTC."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -172,7 +186,7 @@ def install(app: Flask, clock_of: Callable[[], datetime]) -> None:
 
     filters: dict[str, Callable[..., Any]] = {
         "duration": duration, "rough": rough, "bytes": size, "number": number, "capped": capped, "iso": iso,
-        "exact": exact, "clock": clock, "json_tokens": json_tokens, "ago": ago, "until": until, "since": since,
+        "exact": exact, "axis": axis, "sender": sender, "clock": clock, "json_tokens": json_tokens, "ago": ago, "until": until, "since": since,
     }  # fmt: skip
     app.jinja_env.filters.update(filters)
     app.jinja_env.globals["state_tone"] = state_tone

@@ -53,14 +53,14 @@ def wants_part() -> bool:
     return bool(htmx) and not htmx.history_restore_request and not htmx.boosted
 
 
-def page_or_part(page: str, part: str, **context: Any) -> Response:
+def page_or_part(page: str, part: str, /, **context: Any) -> Response:
     """The part for htmx, the page for everybody else."""
     response = make_response(render_template(part if wants_part() else page, **context))
     response.vary.add("HX-Request")
     return response
 
 
-def part(template: str, *, status: int = 200, **context: Any) -> Response:
+def part(template: str, /, *, status: int = 200, **context: Any) -> Response:
     """A part that has an address of its own."""
     response = make_response(render_template(template, **context), status)
     response.vary.add("HX-Request")

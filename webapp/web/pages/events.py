@@ -1,0 +1,199 @@
+"""Pages of events: the list, one event with all that became of it, and replaying it. ``submit.py`` has the form."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+
+from webapp.domain.errors import NotFound
+from webapp.domain.events import STATUSES, Event
+from webapp.domain.jsontext import parse_json
+from webapp.domain.lifecycle import FINAL
+from webapp.services import operate
+from webapp.store import feed_events as feed
+from webapp.store.feed_deliveries import DeliveryRow
+from webapp.store.feed_events import EventDetail, EventFilter
+from webapp.web import render, waterfall
+from webapp.web.answers import SINCE, done, since_of, url_with
+from webapp.web.auth import current_actor, require
+from webapp.web.context import get_runtime
+from webapp.web.pages.deliveries import can
+from webapp.web.why import Verdict, explain
+
+bp = Blueprint("events", __name__, url_prefix="/events")
+
+CONSIDERED = 500  # rules that are asked again at most
+VERDICTS_SHOWN = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The filter as it stands in the URL."""
+
+    type: str = ""
+    status: str = ""
+    source: str = ""
+    since: str = ""
+    start: str = ""
+    end: str = ""
+
+    @classmethod
+    def from_request(cls) -> Wanted:
+        """Values that mean nothing here are dropped, so that a mistyped address shows a list."""
+        given = {name: request.args.get(name, "").strip()[:200] for name in cls.__dataclass_fields__}
+        given["status"] = given["status"] if given["status"] in STATUSES else ""
+        given["since"] = given["since"] if given["since"] in SINCE else ""
+        given |= {name: given[name] if _instant(given[name]) else "" for name in ("start", "end")}
+        return cls(**given)
+
+    def to_store(self) -> EventFilter:
+        """The same for the read model; an exact start wins over a stretch."""
+        since = _instant(self.start) or since_of(self.since, get_runtime().clock())
+        return EventFilter(self.type, self.status, self.source, since, _instant(self.end))
+
+    def __bool__(self) -> bool:
+        return any(asdict(self).values())
+
+
+@bp.get("")
+@require("read")
+def index() -> Response:
+    """The list, newest first; the part is the table."""
+    wanted = Wanted.from_request()
+    before, after, through = (request.args.get(name, "")[:64] for name in ("before", "after", "through"))
+    with get_runtime().db.read() as conn:
+        page = feed.list_events(conn, wanted.to_store(), before=before, after=after, through=through)
+        types = () if render.wants_part() else feed.known_types(conn)
+    return render.page_or_part(
+        "events/index.html",
+        "events/_table.html",
+        page=page,
+        wanted=wanted,
+        types=types,
+        statuses=STATUSES,
+        since_choices=SINCE,
+        url_with=url_with,
+        filters=asdict(wanted),
+        here=url_with(request.path, **asdict(wanted), before=before, after=after if page.newer else ""),
+        older=url_with(request.path, **asdict(wanted), before=page.older) if page.older else None,
+        newer=url_with(request.path, **asdict(wanted), after=page.newest) if page.newer and page.rows else None,
+    )
+
+
+@bp.get("/newer")
+@require("read")
+def newer() -> Response:
+    """How many came since the list was drawn."""
+    wanted, newest = Wanted.from_request(), request.args.get("newest", "")[:64]
+    with get_runtime().db.read() as conn:
+        count = feed.count_newer(conn, wanted.to_store(), newest)
+    return render.part("events/_newer.html", count=count, filters=asdict(wanted), newest=newest, url_with=url_with)
+
+
+@bp.get("/<uid>/row")
+@require("read")
+def row(uid: str) -> Response:
+    """One row of the list."""
+    with get_runtime().db.read() as conn:
+        found = feed.find_row(conn, uid)
+    if found is None:
+        raise NotFound("There is no such event.")
+    return render.part("events/_row.html", event=found)
+
+
+@bp.get("/<uid>")
+@require("read")
+def show(uid: str) -> Response:
+    """One event and all that became of it."""
+    rt = get_runtime()
+    with rt.db.read() as conn:
+        event = find_event(uid)
+        rules = feed.candidate_rows(conn, event.type, CONSIDERED)
+    context = progress_context(event)
+    verdicts = _verdicts(event, rules, context["deliveries"], rt.clock())
+    return render.page_or_part(
+        "events/show.html",
+        "events/_live.html",
+        **context,
+        verdicts=verdicts[:VERDICTS_SHOWN],
+        more_verdicts=len(verdicts) - VERDICTS_SHOWN,
+    )
+
+
+@bp.get("/<uid>/live")
+@require("read")
+def live(uid: str) -> Response:
+    """All of the page that moves, each panel swapped into its place."""
+    return render.part("events/_live.html", **progress_context(find_event(uid)), oob=True)
+
+
+@bp.get("/<uid>/answer")
+@require("read")
+def answer(uid: str) -> Response:
+    """What has become of an event, beneath the form that it was sent with."""
+    return render.part("events/_answer.html", **progress_context(find_event(uid)), duplicate=False)
+
+
+@bp.post("/<uid>/replay")
+@require("operate")
+def replay(uid: str) -> Response:
+    """Run every ended delivery of this event again, each as a new delivery."""
+    rt, actor = get_runtime(), current_actor()
+    with rt.db.read() as conn:
+        deliveries = feed.progress_of(conn, find_event(uid).uid).deliveries
+    chosen = replayable(deliveries)
+    for one in chosen:
+        operate.replay(rt, actor, one.id)
+    count = f"{len(chosen)} {'delivery' if len(chosen) == 1 else 'deliveries'}"
+    return done(f"Replaying {count}", back=url_for("events.show", uid=uid))
+
+
+def replayable(deliveries: tuple[DeliveryRow, ...]) -> list[DeliveryRow]:
+    """The newest delivery of each subscription, where it has ended and the subscription is still there."""
+    newest = {one.subscription_id: one for one in sorted(deliveries, key=lambda one: one.replay)}
+    return [one for one in newest.values() if one.state in FINAL and not one.subscription_deleted]
+
+
+def find_event(uid: str) -> EventDetail:
+    with get_runtime().db.read() as conn:
+        event = feed.find_event(conn, uid)
+    if event is None:
+        raise NotFound("There is no such event.")
+    return event
+
+
+def progress_context(event: EventDetail) -> dict[str, Any]:
+    rt = get_runtime()
+    with rt.db.read() as conn:
+        progress = feed.progress_of(conn, event.uid)
+    now = rt.clock()
+    return {
+        "event": event,
+        "progress": progress,
+        "deliveries": progress.deliveries,
+        "fall": waterfall.draw(event, progress.deliveries, progress.attempts, now),
+        "failures": [one for one in reversed(progress.attempts) if one.attempt.error_type],
+        "names": {one.id: one.subscription_name for one in progress.deliveries},
+        "replayable": len(replayable(progress.deliveries)),
+        "can": can,
+    }
+
+
+def _verdicts(event: EventDetail, rules: list[Any], deliveries: Any, now: datetime) -> list[Verdict]:
+    names = [name for name in Event.__dataclass_fields__ if name != "payload"]
+    asked = Event(payload=parse_json(event.payload.encode()), **{name: getattr(event, name) for name in names})
+    return explain(asked, rules, {one.subscription_id: True for one in deliveries}, now)
+
+
+def _instant(text: str) -> datetime | None:
+    """``2026-11-23T14:00``, taken as UTC when it names no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if not 1970 <= at.year <= 9998:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,45 @@
+"""The first page: is all well, what needs somebody, what just happened. And the counts beside the navigation."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from webapp.store import feed_events, feed_overview
+from webapp.store.feed_events import EventFilter
+from webapp.web import render
+from webapp.web.auth import current_actor, require
+from webapp.web.context import get_runtime
+
+bp = Blueprint("overview", __name__)
+
+RECENT = 10
+
+
+@bp.get("/")
+@require("read")
+def index() -> Response:
+    """The overview; the part is its body."""
+    rt = get_runtime()
+    now = rt.clock()
+    with rt.db.read() as conn:
+        return render.page_or_part(
+            "overview/index.html",
+            "overview/_body.html",
+            is_empty=feed_overview.is_empty(conn),
+            hour=feed_overview.activity(conn, now=now, slots=60, minutes=1),
+            day=feed_overview.activity(conn, now=now, slots=48, minutes=30),
+            dead=feed_overview.dead_groups(conn),
+            paused=feed_overview.paused_subscriptions(conn),
+            counts=feed_events.nav_counts(conn, user_id=current_actor().id, now=now),
+            recent=feed_events.list_events(conn, EventFilter(), limit=RECENT).rows,
+        )
+
+
+@bp.get("/nav/counts")
+@require("read")
+def nav_counts() -> Response:
+    """The counts, each swapped into its place."""
+    rt = get_runtime()
+    with rt.db.read() as conn:
+        counts = feed_events.nav_counts(conn, user_id=current_actor().id, now=rt.clock())
+    return render.part("overview/_nav_counts.html", counts=counts)

@@ -1,0 +1,179 @@
+"""The form that sends an event, for people.
+
+Sending twice stores once: each form carries an id of its own that becomes the sender's id of the event.
+What was typed is never lost: a form that is refused comes back as it was, with the faults at their fields.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Blueprint, Response, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp.domain.access import Actor
+from webapp.domain.errors import Fault, Refused
+from webapp.domain.events import EventDraft, parse_event
+from webapp.domain.jsontext import parse_json
+from webapp.store import feed_events as feed
+from webapp.web import render
+from webapp.web.auth import current_actor, require
+from webapp.web.context import get_acceptor, get_runtime
+from webapp.web.pages.events import find_event, progress_context
+
+bp = Blueprint("submit", __name__, url_prefix="/events")
+
+EXAMPLE = '{\n  "order_id": "o_88213",\n  "amount": 129.5,\n  "currency": "EUR"\n}'
+FIELDS = ("type", "source", "subject", "payload", "labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What stands in the fields."""
+
+    type: str = ""
+    source: str = ""
+    subject: str = ""
+    payload: str = EXAMPLE
+    labels: str = ""
+    once: str = ""  # becomes the id of the event, so that a double click is one event
+
+    @classmethod
+    def from_request(cls, once: str) -> Form:
+        """As it was sent; browsers send line breaks as CR LF."""
+        given = {name: request.form.get(name, "").replace("\r\n", "\n") for name in FIELDS}
+        return cls(**given, once=request.form.get("once", "")[:64] or once)
+
+    def to_draft(self, actor: Actor) -> EventDraft:
+        """The event; raises ``Refused`` with pointers into the document that the API would be sent."""
+        document: dict[str, Any] = {"type": self.type.strip(), "id": self.once, "payload": _payload(self.payload)}
+        document["labels"] = parse_labels(self.labels)
+        for name in ("source", "subject"):
+            if text := getattr(self, name).strip():
+                document[name] = text
+        return parse_event(document, default_source=default_source(actor), now=get_runtime().clock())
+
+
+@dataclass(slots=True)
+class Faults:
+    """Field name -> what is wrong with it; the key "" is the form as a whole."""
+
+    by_field: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, fault: Fault) -> None:
+        name = fault.pointer.split("/")[1] if fault.pointer.startswith("/") else ""
+        inside = fault.pointer[len(name) + 1 :] if name in ("payload", "labels") else ""
+        text = f"{inside}: {fault.message}" if inside else fault.message
+        self.by_field.setdefault(name if name in FIELDS else "", []).append(text)
+
+
+@bp.get("/new")
+@require("publish")
+def new() -> Response:
+    """The form; ``?again=`` fills it with what an earlier event held."""
+    rt, actor = get_runtime(), current_actor()
+    form = Form(type=request.args.get("type", "")[:128], source=default_source(actor), once=rt.new_id("web"))
+    if again := request.args.get("again", "")[:64]:
+        event = find_event(again)
+        labels = "\n".join(f"{key}={value}" for key, value in event.labels.items())
+        laid_out = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
+        form = Form(event.type, event.source, event.subject or "", laid_out, labels, form.once)
+    return _answer(form)
+
+
+@bp.post("")
+@require("publish")
+def create() -> Response | AnyResponse:
+    """Send it. htmx gets the form again, with the answer beneath; a plain browser goes to the event."""
+    rt, actor = get_runtime(), current_actor()
+    form = Form.from_request(once=rt.new_id("web"))
+    try:
+        accepted = get_acceptor().accept(form.to_draft(actor), actor)
+    except Refused as refused:
+        faults = Faults()
+        for fault in refused.faults or (Fault("", refused.slug, refused.detail),):
+            faults.add(fault)
+        return _answer(form, faults.by_field, status=422)
+    if not render.wants_part():
+        return redirect(url_for("events.show", uid=accepted.uid), 303)
+    fresh = Form(form.type, form.source, form.subject, form.payload, form.labels, rt.new_id("web"))
+    return _answer(fresh, uid=accepted.uid, duplicate=accepted.duplicate)
+
+
+def _answer(
+    form: Form,
+    errors: dict[str, list[str]] | None = None,
+    *,
+    status: int = 200,
+    uid: str = "",
+    duplicate: bool = False,
+) -> Response:
+    with get_runtime().db.read() as conn:
+        known = feed.known_types(conn)
+    context = progress_context(find_event(uid)) if uid else {}
+    response = render.page_or_part(
+        "events/new.html",
+        "events/_form.html",
+        form=form,
+        errors=errors or {},
+        types=known,
+        curl=_curl(form),
+        sent=bool(uid),
+        duplicate=duplicate,
+        **context,
+    )
+    response.status_code = status
+    return response
+
+
+def default_source(actor: Actor) -> str:
+    """Where an event of this person comes from, unless they say otherwise."""
+    return f"web/{actor.name}"
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """``key=value`` per line. Raises ``Refused`` for a line without a key, and for a key that comes twice."""
+    labels: dict[str, str] = {}
+    faults = []
+    for n, line in enumerate(text.splitlines(), 1):
+        key, sign, value = (part.strip() for part in line.partition("="))
+        if not line.strip():
+            continue
+        if not sign or not key:
+            faults.append(Fault("/labels", "invalid-value", f"Line {n}: write a label as key=value."))
+        elif key in labels:
+            faults.append(Fault("/labels", "duplicate-key", f"Line {n}: the label {key[:64]} is there already."))
+        labels[key] = value
+    if faults:
+        raise Refused("invalid-event", "The labels cannot be used.", faults=faults)
+    return labels
+
+
+def _payload(text: str) -> Any:
+    try:
+        return parse_json(text.encode("utf-8", "surrogatepass"))
+    except Refused as refused:
+        faults = refused.faults or (Fault("", refused.slug, refused.detail),)
+        moved = [Fault("/payload" + fault.pointer, fault.code, fault.message) for fault in faults]
+        raise Refused(refused.slug, refused.detail, faults=moved) from None
+
+
+def _curl(form: Form) -> str:
+    """The same event as a command, safe to paste into a shell."""
+    base = get_runtime().settings.public_url or request.host_url.rstrip("/")
+    try:
+        payload: Any = json.loads(form.payload)
+    except (ValueError, RecursionError):
+        payload = {}
+    document: dict[str, Any] = {"type": form.type.strip() or "order.paid", "payload": payload}
+    document |= {name: text for name in ("source", "subject") if (text := getattr(form, name).strip())}
+    body = shlex.quote(json.dumps(document, ensure_ascii=False))
+    return (
+        f"curl {shlex.quote(base + '/api/v1/events')} \\\n"
+        "  -H 'Authorization: Bearer sbx_…' \\\n"
+        "  -H 'Content-Type: application/json' \\\n"
+        f"  -d {body}"
+    )
