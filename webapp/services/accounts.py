@@ -210,6 +210,12 @@ def first_admin_link(rt: Runtime) -> str | None:
     return f"{rt.settings.base_url}/setup?token={token}"
 
 
+def has_users(rt: Runtime) -> bool:
+    """Whether anybody can sign in yet."""
+    with rt.db.read() as conn:
+        return accounts.has_users(conn)
+
+
 def is_setup_open(rt: Runtime, token: str) -> bool:
     """Whether this token can still create the first administrator."""
     with rt.db.read() as conn:

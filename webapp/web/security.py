@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from flask import Flask, Response, g, request
 
+from webapp.logs import bind_log_context
 from webapp.settings import Settings
 
 HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(?::\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](?::\d{1,5})?")
@@ -46,6 +47,7 @@ def protect(app: Flask, settings: Settings) -> None:
     )
     headers = (*FIXED, ("Strict-Transport-Security", "max-age=31536000")) if secure else FIXED
     app.before_request(name_request)
+    app.teardown_request(forget_request)
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -62,6 +64,16 @@ def name_request() -> None:
     """Keep the id that the caller gave, if it is a sane one, else make one."""
     given = request.environ.get("HTTP_X_REQUEST_ID")
     g.request_id = given if given and REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(10)}"
+    g.log_context = bind_log_context(request_id=g.request_id)
+    g.log_context.__enter__()
+
+
+def forget_request(error: BaseException | None) -> None:
+    """What this thread logs next belongs to another request."""
+    del error
+    context = g.pop("log_context", None)
+    if context is not None:
+        context.__exit__(None, None, None)
 
 
 @lru_cache(maxsize=64)

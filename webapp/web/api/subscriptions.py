@@ -1,0 +1,262 @@
+"""``/api/v1/subscriptions`` and ``/api/v1/handlers``: the routing rules, edited with compare-and-set by ``If-Match``."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from flask import Response, request
+
+from webapp.domain.errors import Conflict, Fault, Refused
+from webapp.domain.instants import iso, iso_or_none
+from webapp.domain.retry import format_duration
+from webapp.domain.subscriptions import parse_subscription
+from webapp.services import subscriptions as service
+from webapp.services.catalog import known_handlers, list_handlers
+from webapp.store import api_feeds
+from webapp.store.subscriptions import get_subscription
+from webapp.web.api.blueprint import CURSOR, LIMIT, answer, answer_page, bp, operation
+from webapp.web.auth import current_actor, require
+from webapp.web.context import get_runtime
+from webapp.web.requests import read_json, read_query
+
+ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
+WRITE_PROBLEMS = (400, 409, 413, 415, 422, 503)
+
+
+@bp.get("/subscriptions")
+@require("read")
+@operation("List subscriptions", "subscriptions", {200: "SubscriptionList"}, query=(LIMIT, CURSOR), problems=(400,))
+def list_subscriptions() -> Response:
+    """Newest first."""
+    wanted = read_query(LIMIT, CURSOR)
+    with get_runtime().db.read() as conn:
+        found = api_feeds.list_subscriptions(conn, wanted["cursor"], wanted["limit"])
+    return answer_page(found, subscription_json)
+
+
+@bp.post("/subscriptions")
+@require("operate")
+@operation(
+    "Create a subscription", "subscriptions", {201: "Subscription"}, body="SubscriptionDraft", problems=WRITE_PROBLEMS
+)
+def create_subscription() -> Response:
+    """It routes every event that is accepted from now on."""
+    read_query()
+    rt = get_runtime()
+    draft = parse_subscription(read_json(), known_handlers(rt))
+    return _answer_one(service.create(rt, current_actor(), draft), 201)
+
+
+@bp.get("/subscriptions/<subscription_id>")
+@require("read")
+@operation("Fetch a subscription", "subscriptions", {200: "Subscription"}, problems=(404,))
+def show_subscription(subscription_id: str) -> Response:
+    """With its revision as ETag."""
+    read_query()
+    return _answer_one(subscription_id)
+
+
+@bp.put("/subscriptions/<subscription_id>")
+@require("operate")
+@operation(
+    "Replace a subscription",
+    "subscriptions",
+    {200: "Subscription"},
+    body="SubscriptionDraft",
+    problems=(*WRITE_PROBLEMS, 404, 412),
+    headers=("If-Match",),
+)
+def replace_subscription(subscription_id: str) -> Response:
+    """With If-Match, only if nobody changed it meanwhile."""
+    read_query()
+    rt, revision = get_runtime(), _if_match()
+    draft = parse_subscription(read_json(), known_handlers(rt))
+    try:
+        service.update(rt, current_actor(), subscription_id, draft, revision)
+    except Conflict as error:
+        if revision is None:
+            raise
+        raise Refused("stale-revision", error.detail, status=412, title="Changed meanwhile") from None
+    return _answer_one(subscription_id)
+
+
+@bp.delete("/subscriptions/<subscription_id>")
+@require("operate")
+@operation("Delete a subscription", "subscriptions", {204: None}, problems=(404, 409, 503))
+def delete_subscription(subscription_id: str) -> Response:
+    """Its open deliveries are cancelled; history keeps its name."""
+    read_query()
+    service.delete(get_runtime(), current_actor(), subscription_id)
+    return Response(status=204)
+
+
+@bp.post("/subscriptions/<subscription_id>/pause")
+@require("operate")
+@operation(
+    "Pause a subscription",
+    "subscriptions",
+    {200: "Subscription"},
+    body="Pause",
+    body_required=False,
+    problems=(*WRITE_PROBLEMS, 404),
+)
+def pause_subscription(subscription_id: str) -> Response:
+    """Its deliveries are held until it is resumed."""
+    read_query()
+    service.pause(get_runtime(), current_actor(), subscription_id, _pause_reason())
+    return _answer_one(subscription_id)
+
+
+@bp.post("/subscriptions/<subscription_id>/resume")
+@require("operate")
+@operation("Resume a subscription", "subscriptions", {200: "Subscription"}, problems=(404, 409, 503))
+def resume_subscription(subscription_id: str) -> Response:
+    """What was held runs now."""
+    read_query()
+    service.resume(get_runtime(), current_actor(), subscription_id)
+    return _answer_one(subscription_id)
+
+
+@bp.get("/handlers")
+@require("read")
+@operation("List the handlers that workers offer", "subscriptions", {200: "HandlerList"})
+def show_handlers() -> Response:
+    """Names with the JSON Schema of their options."""
+    read_query()
+    shown = [
+        {
+            "name": one.name,
+            "description": one.description,
+            "isolated": one.isolated,
+            "options_schema": one.options_schema,
+            "origin": one.origin,
+        }
+        for one in list_handlers(get_runtime())
+    ]
+    return answer({"data": shown})
+
+
+def subscription_json(row: Any) -> dict[str, Any]:
+    """A subscription as programs see it."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "pattern": row.pattern,
+        "condition": row.condition,
+        "handler": row.handler,
+        "options": row.options if current_actor().can("operate") else None,  # they may hold secrets
+        "retry": row.retry,
+        "timeout": format_duration(timedelta(milliseconds=row.timeout_ms)),
+        "state": "active" if row.paused_at is None else "paused",
+        "paused_at": iso_or_none(row.paused_at),
+        "pause_reason": row.pause_reason,
+        "revision": row.revision,
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
+        "links": {"self": f"/api/v1/subscriptions/{row.id}", "page": f"/subscriptions/{row.id}"},
+    }
+
+
+def _answer_one(subscription_id: str, status: int = 200) -> Response:
+    with get_runtime().db.read() as conn:
+        row = get_subscription(conn, subscription_id)
+    headers = {"ETag": f'"{row.revision}"'}
+    if status == 201:
+        headers["Location"] = f"/api/v1/subscriptions/{row.id}"
+    return answer(subscription_json(row), status, headers)
+
+
+def _if_match() -> int | None:
+    header = request.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    found = ETAG.fullmatch(header.strip())
+    if found is None:
+        raise Refused("stale-revision", "If-Match names no revision of this subscription.", status=412)
+    return int(found[1])
+
+
+def _pause_reason() -> str:
+    if not (request.content_length or request.environ.get("HTTP_TRANSFER_ENCODING")):
+        return ""
+    document = read_json()
+    reason = document.get("reason", "") if isinstance(document, dict) and set(document) <= {"reason"} else None
+    if not isinstance(reason, str) or len(reason) > 500:
+        fault = Fault("/reason", "wrong-type", "Send {} or {\"reason\": \"…\"} with at most 500 characters.")
+        raise Refused("invalid-subscription", fault.message, faults=[fault])
+    return reason
+
+
+_RETRY: dict[str, Any] = {
+    "type": ["object", "null"],
+    "description": "Either exponential (base_s, factor, cap_s, jitter, max_attempts) or an explicit list delays_s.",
+    "properties": {
+        "max_attempts": {"type": "integer", "minimum": 1},
+        "base_s": {"type": "number"},
+        "factor": {"type": "number"},
+        "cap_s": {"type": "number"},
+        "jitter": {"type": "boolean"},
+        "delays_s": {"type": ["array", "null"], "items": {"type": "number"}},
+    },
+}
+_CHOSEN: dict[str, Any] = {
+    "name": {"type": "string", "maxLength": 120},
+    "pattern": {"type": "string", "description": "A type, or with * for any run of characters: order.*"},
+    "condition": {"type": ["object", "null"], "description": "A tree of all, any, not and leaves {field, op, value}."},
+    "handler": {"type": "string"},
+    "options": {"type": ["object", "null"], "description": "Not shown to those who may only read."},
+    "retry": _RETRY,
+    "timeout": {"type": ["string", "number", "null"], "description": "Of one try: \"30s\", \"1m30s\" or seconds."},
+}
+SCHEMAS: dict[str, Any] = {
+    "SubscriptionDraft": {
+        "type": "object",
+        "required": ["name", "pattern", "handler"],
+        "additionalProperties": False,
+        "properties": _CHOSEN,
+        "examples": [{"name": "Large orders", "pattern": "order.*", "handler": "log", "timeout": "30s", "condition": {"field": "data.amount", "op": "gte", "value": 100}}],
+    },
+    "Subscription": {
+        "type": "object",
+        "required": ["id", "name", "pattern", "handler", "retry", "timeout", "state", "revision", "created_at", "updated_at", "links"],
+        "additionalProperties": False,
+        "properties": _CHOSEN
+        | {
+            "id": {"type": "string"},
+            "state": {"type": "string", "enum": ["active", "paused"]},
+            "paused_at": {"type": ["string", "null"], "format": "date-time"},
+            "pause_reason": {"type": ["string", "null"]},
+            "revision": {"type": "integer"},
+            "created_at": {"type": "string", "format": "date-time"},
+            "updated_at": {"type": "string", "format": "date-time"},
+            "links": {"$ref": "#/components/schemas/Links"},
+        },
+    },
+    "Pause": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"reason": {"type": "string", "maxLength": 500}},
+    },
+    "HandlerList": {
+        "type": "object",
+        "required": ["data"],
+        "properties": {
+            "data": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "description", "isolated", "options_schema", "origin"],
+                    "properties": {
+                        "name": {"type": "string"},
+                        "description": {"type": "string"},
+                        "isolated": {"type": "boolean"},
+                        "options_schema": {"type": "object"},
+                        "origin": {"type": "string"},
+                    },
+                },
+            }
+        },
+    },
+}  # fmt: skip

@@ -1,0 +1,197 @@
+"""Reading what was sent, strictly: JSON bodies, query parameters, forms. What is not expected is refused, not ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from flask import request
+from werkzeug.http import parse_options_header
+
+from webapp.domain.errors import Fault, Refused
+from webapp.domain.instants import parse_instant
+from webapp.domain.jsontext import parse_json
+from webapp.web.auth import is_machine_path
+from webapp.web.context import get_runtime
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+UTF8 = frozenset({"", "utf-8", "utf8"})
+MAX_FIELDS = 100
+LONGEST_PARAMETER = 500
+
+
+# JSON
+
+
+def read_json() -> Any:
+    """The parsed body. Raises ``Refused``: 415 for another type or encoding, 413, 400 and 422 for the content."""
+    return parse_json(read_body(), max_depth=get_runtime().settings.max_json_depth)
+
+
+def read_body() -> bytes:
+    """The body of a JSON request, never more than the limit; a chunked one is counted while it is read."""
+    environ = request.environ
+    kind = environ.get("CONTENT_TYPE", "")
+    if kind != JSON:
+        _check_media_type(kind)
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Refused("unsupported-content-encoding", "Send the body uncompressed.", status=415)
+    limit = get_runtime().settings.max_body_bytes
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+    return request.get_data(cache=False)
+
+
+def too_large(limit: int) -> Refused:
+    """The refusal of a body over the limit."""
+    return Refused("payload-too-large", f"The body may have {limit} bytes at most.", status=413)
+
+
+def _check_media_type(kind: str) -> None:
+    mimetype, options = parse_options_header(kind)
+    if mimetype.lower() != JSON or options.get("charset", "").lower() not in UTF8:
+        detail = "Send 'Content-Type: application/json' with UTF-8."
+        raise Refused("unsupported-media-type", detail, status=415)
+
+
+# Query parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One query parameter: how it is read, and how the API description tells of it."""
+
+    name: str
+    read: Callable[[str], Any]
+    about: str
+    schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+    default: Any = None
+
+
+def read_query(*params: Param) -> dict[str, Any]:
+    """Every parameter by name, defaults filled in. Unknown, repeated and unusable ones are named in one ``Refused``."""
+    values = {param.name: param.default for param in params}
+    if not request.query_string:
+        return values
+    known, faults = {param.name: param for param in params}, []
+    for name, texts in request.args.lists():
+        param = known.get(name)
+        if param is None:
+            faults.append(_fault(name, "unknown", f"There is no parameter of this name; known: {_names(known)}."))
+        elif len(texts) > 1:
+            faults.append(_fault(name, "repeated", "Send this parameter once."))
+        else:
+            try:
+                values[name] = param.read(_clean(texts[0]))
+            except ValueError as error:
+                faults.append(_fault(name, "invalid", str(error)))
+    if faults:
+        raise Refused("invalid-parameter", faults[0].message, status=400, faults=faults[:20])
+    return values
+
+
+def _fault(name: str, code: str, message: str) -> Fault:
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name[:40])
+    return Fault(f"?{shown}", code, f"{shown}: {message}")
+
+
+def _names(known: dict[str, Param]) -> str:
+    return ", ".join(sorted(known)) or "none"
+
+
+def _clean(text: str) -> str:
+    if len(text) > LONGEST_PARAMETER:
+        raise ValueError(f"Use at most {LONGEST_PARAMETER} characters.")
+    if not text or not text.isprintable() or "\N{REPLACEMENT CHARACTER}" in text:
+        raise ValueError("Use printable characters, and at least one.")
+    return text
+
+
+def text_of(text: str) -> str:
+    """Any text."""
+    return text
+
+
+def instant_of(text: str) -> datetime:
+    """RFC 3339 with an offset. A plus sign that came as a space is read as the plus sign it was meant to be."""
+    try:
+        return parse_instant(text.replace(" ", "+") if text.count(" ") == 1 and "+" not in text else text)
+    except ValueError:
+        raise ValueError("Use RFC 3339 with an offset, such as 2026-03-02T12:00:00Z.") from None
+
+
+def choice_of(*allowed: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"Choose one of {', '.join(allowed)}.")
+        return text
+
+    return read
+
+
+def number_of(least: int, most: int) -> Callable[[str], int]:
+    """A whole number between the two."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+            raise ValueError(f"Use a whole number from {least} to {most}.")
+        return int(text)
+
+    return read
+
+
+# Forms
+
+
+def check_page_form() -> None:
+    """What no form of ours sends: files, floods of fields, bytes that are not text. Runs before every page that writes."""
+    if is_machine_path():
+        return
+    if "\x00" in request.path or b"%00" in request.query_string:  # PostgreSQL takes no NUL, not even to compare with
+        raise _bad_character()
+    if request.method != "POST":
+        return
+    if request.mimetype == FORM:
+        _check_urlencoded(request.get_data(cache=True))
+    if request.files:
+        raise Refused("unexpected-file", "No form of the hub takes files.", status=400)
+    if sum(len(values) for _, values in request.form.lists()) > MAX_FIELDS:
+        raise _too_many()
+    for name, value in request.form.items(multi=True):
+        if "\x00" in name or "\x00" in value:
+            raise _bad_character()
+
+
+def read_form(*names: str) -> dict[str, str]:
+    """These fields of the form, "" for those that were not sent. A field that was sent twice is refused."""
+    values = {}
+    for name in names:
+        sent = request.form.getlist(name)
+        if len(sent) > 1:
+            raise Refused("duplicate-field", f"The field {name} was sent twice.", status=400)
+        values[name] = sent[0] if sent else ""
+    return values
+
+
+def _check_urlencoded(body: bytes) -> None:
+    if body.count(b"&") >= MAX_FIELDS:
+        raise _too_many()
+    try:
+        unquote_to_bytes(body).decode("utf-8")
+    except UnicodeDecodeError:
+        raise _bad_character() from None
+
+
+def _too_many() -> Refused:
+    return Refused("too-many-fields", f"The form may have {MAX_FIELDS} fields at most.", status=400)
+
+
+def _bad_character() -> Refused:
+    return Refused("invalid-character", "The form holds bytes that are not UTF-8 text, or a NUL.")
