@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -64,8 +65,9 @@ class Engine:
             look_ahead=2 * settings.claim_batch,
         )
         self.flights.loop.set_default_executor(ThreadPoolExecutor(HELPER_THREADS, "handler-helper"))
-        self.recorder = Recorder(rt, owner, self.flights.forget)
-        self.keeper = Keeper(rt, self.flights, owner, me)
+        turn = threading.Lock()
+        self.recorder = Recorder(rt, owner, self.flights.forget, turn)
+        self.keeper = Keeper(rt, self.flights, owner, me, turn)
         self.keeper.finished = lambda: self.recorder.finished
         self.watchdog = Watchdog(rt, self.flights, self._land, self.give_back)
 

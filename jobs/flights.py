@@ -91,7 +91,7 @@ class FlightLoop:
     def room(self) -> int:
         """How many deliveries to claim now: free slots, and a little ahead when handlers are quick."""
         ahead = min(self._look_ahead, int(self._concurrency * LOOK_AHEAD_S / self._mean_run_s))
-        room = self._concurrency + ahead - len(self.owned)
+        room = max(0, self._concurrency + ahead - len(self.owned))
         return room if ahead < self._look_ahead or room >= self._look_ahead // 2 else 0
 
     def wait_for_room(self, timeout: float) -> int:

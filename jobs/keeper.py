@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 class Keeper:
     """A heartbeat every ``heartbeat_s``. ``me`` is absent in a forked child: its parent has the row."""
 
-    def __init__(self, rt: Runtime, flights: FlightLoop, owner: str, me: Presence | None) -> None:
+    def __init__(self, rt: Runtime, flights: FlightLoop, owner: str, me: Presence | None, turn: threading.Lock) -> None:
         self.thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self.me = me
         self.finished: Callable[[], int] = lambda: 0
-        self._rt, self._flights, self._owner = rt, flights, owner
+        self._rt, self._flights, self._owner, self._turn = rt, flights, owner, turn
         self._stop = threading.Event()
         self._told = "idle"
 
@@ -66,7 +66,7 @@ class Keeper:
         if not ids:
             return
         until = self._rt.clock() + timedelta(seconds=self._rt.settings.lease_s)
-        with self._rt.db.write() as conn:
+        with self._turn, self._rt.db.write() as conn:  # beside the recorder, the two could wait for each other's rows
             kept = deliveries.renew(conn, owner=self._owner, ids=ids, until=until)
         # An outcome may be recorded between the two looks; then it is not ours any more in good order.
         lost = [id for id in ids if id not in kept and id in self._flights.flights]

@@ -32,10 +32,10 @@ WAITS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 class Recorder:
     """One thread between the flights and the database. ``done`` is told the ids that need no more care."""
 
-    def __init__(self, rt: Runtime, owner: str, done: Callable[[Sequence[str]], None]) -> None:
+    def __init__(self, rt: Runtime, owner: str, done: Callable[[Sequence[str]], None], turn: threading.Lock) -> None:
         self.finished = 0
         self.thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self._rt, self._owner, self._done = rt, owner, done
+        self._rt, self._owner, self._done, self._turn = rt, owner, done, turn
         self._landings: SimpleQueue[Landing | None] = SimpleQueue()
         self._touched: dict[str, Context] = {}
         self._touched_lock = threading.Lock()
@@ -87,7 +87,8 @@ class Recorder:
         """Until it is written: an outcome is not given up because the database is away for a moment."""
         for wait in (*WAITS_S, *[WAITS_S[-1]] * 10):
             try:
-                recorded = record.record(self._rt, rows, self._owner)
+                with self._turn:
+                    recorded = record.record(self._rt, rows, self._owner)
             except Unavailable:
                 log.warning("outcomes wait for the database", extra={"action": "record_delayed"})
                 time.sleep(wait)

@@ -67,6 +67,7 @@ class _Calm(BaseWorker):
     log_result_lifespan = False
 
     def bootstrap(self, *_: Any, **__: Any) -> None:
+        logging.getLogger("rq.worker").setLevel(logging.WARNING)
         self.register_birth()  # type: ignore[no-untyped-call]
         self.set_state(WorkerStatus.STARTED)
 

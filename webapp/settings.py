@@ -62,7 +62,7 @@ class Settings:
     workers: int = _setting(1, "Worker processes for ordinary handlers.", most=64)
     isolated_workers: int = _setting(1, "Worker processes for isolated handlers.", most=64)
     concurrency: int = _setting(100, "Deliveries that one worker runs at a time.", least=1, most=10_000)
-    claim_batch: int = _setting(200, "Deliveries that one claim takes at most.", least=1, most=10_000)
+    claim_batch: int = _setting(500, "Deliveries that one claim takes at most.", least=1, most=10_000)
 
     max_body_bytes: int = _setting(1_048_576, "Largest request body accepted.", unit="bytes", least=1024)
     max_json_depth: int = _setting(32, "Deepest nesting of JSON accepted.", unit="levels", least=2, most=200)

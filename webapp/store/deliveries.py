@@ -18,7 +18,7 @@ from webapp.domain.events import Event
 from webapp.domain.lifecycle import Settlement
 from webapp.domain.retry import RetryPolicy
 from webapp.store.engine import within
-from webapp.store.events import to_event
+from webapp.store.events import EVENT_COLUMNS, to_event
 from webapp.store.tables import deliveries, events, subscriptions
 
 # Written out, not bound: a partial index serves only a predicate that the planner can read.
@@ -106,7 +106,8 @@ def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
     if not taken:
         return []
     uids = list({row.event_uid for row in taken})
-    found = {row.uid: to_event(row) for row in conn.execute(select(events).where(within(conn, events.c.uid, uids)))}
+    contents = select(*EVENT_COLUMNS).where(within(conn, events.c.uid, uids))
+    found = {row.uid: to_event(row) for row in conn.execute(contents).all()}
     rules = _rules(conn, {row.subscription_id for row in taken})
     claimed = [
         Claimed(**row._mapping, event=found[row.event_uid], **rules[row.subscription_id]) for row in taken
@@ -146,7 +147,7 @@ def renew(conn: Connection, *, owner: str, ids: Sequence[str], until: datetime) 
         .values(lease_until=until)
         .returning(deliveries.c.id)
     )
-    return set(renewed.scalars())
+    return set(renewed.scalars().all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ def _settle_alike(conn: Connection, rows: Sequence[Finished], owner: str) -> set
         .values(**values)
         .returning(deliveries.c.id)
     )
-    return set(changed.scalars())
+    return set(changed.scalars().all())
 
 
 def hold_paused(conn: Connection, ids: Sequence[str]) -> None:

@@ -70,6 +70,9 @@ class AmbiguousId(Conflict):
     slug, title = "ambiguous-id", "Ambiguous id"
 
 
+EVENT_COLUMNS = tuple(events.c[name] for name in Event.__dataclass_fields__)  # all that to_event reads
+
+
 def to_event(row: Any) -> Event:
     """The domain's event of a row of ``events``."""
     return Event(

@@ -1,0 +1,122 @@
+"""Deliveries a second of one worker process, every outcome recorded in full: ``python -m bench.engine [URL]``.
+
+Events are stored before; then one worker process, already up, hears the bell. The clock runs from the
+bell until the last delivery is recorded in SQL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from tests.support.servers import private_redis, wait_until
+from webapp.queue import RedisDoorbell
+from webapp.runtime import Runtime, build_runtime
+from webapp.settings import Settings
+from webapp.store import tables as t
+from webapp.store.migrate import upgrade
+
+ROOT = Path(__file__).resolve().parent.parent
+COUNT = 20_000
+CHUNK = 2_000
+
+
+def measure(database_url: str, redis_url: str | None = None, n: int = COUNT) -> float:
+    """Deliveries a second over ``n`` of them. Without ``redis_url`` a private Redis is started."""
+    with contextlib.ExitStack() as stack:
+        url = redis_url or stack.enter_context(private_redis())
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sbx-")))
+        settings = Settings(var_dir=home, database_url=database_url, redis_url=url, handlers="bench.handler",
+                            secret_key="bench-bench-bench-bench", log_level="warning")  # fmt: skip
+        upgrade(settings.database_url)
+        rt = build_runtime(settings)
+        stack.callback(rt.close)
+        stack.enter_context(_worker(rt))
+        _seed(rt, 1000)
+        _drained(rt)  # warm: imports, connections, caches
+        _seed(rt, n)
+        began = time.perf_counter()
+        _drained(rt)
+        return n / (time.perf_counter() - began)
+
+
+def _drained(rt: Runtime) -> None:
+    assert isinstance(rt.queue, RedisDoorbell)
+    rt.queue.ring("default")
+    wait_until(lambda: _open(rt) == 0, 120, "all deliveries are recorded")
+
+
+def _open(rt: Runtime) -> int:
+    time.sleep(0.05)
+    with rt.db.read() as conn:
+        due = select(t.deliveries.c.id).where(t.deliveries.c.state.in_(("pending", "running", "waiting"))).limit(1)
+        return int(conn.execute(select(func.count()).select_from(due.subquery())).scalar_one())
+
+
+def _seed(rt: Runtime, n: int) -> None:
+    """Events with one delivery each, as accepting leaves them."""
+    now = rt.clock() - timedelta(seconds=1)
+    subscription = _subscription(rt)
+    for first in range(0, n, CHUNK):
+        events, deliveries = [], []
+        for _ in range(min(CHUNK, n - first)):
+            uid = rt.new_id("evt")
+            events.append({
+                "uid": uid, "id": uid, "source": "bench", "type": "bench.noop", "version": 1, "timestamp": now,
+                "received_at": now, "payload": '{"n":1}', "labels": {}, "received_by": "system:system",
+                "total": 1, "open": 1,
+            })  # fmt: skip
+            deliveries.append({
+                "id": rt.new_id("dlv"), "event_uid": uid, "subscription_id": subscription, "handler": "bench.noop",
+                "lane": "default", "state": "pending", "due_at": now, "created_at": now,
+            })  # fmt: skip
+        with rt.db.write() as conn:
+            conn.execute(t.events.insert(), events)
+            conn.execute(t.deliveries.insert(), deliveries)
+
+
+def _subscription(rt: Runtime) -> str:
+    id, now = rt.new_id("sub"), rt.clock()
+    with rt.db.write() as conn:
+        conn.execute(t.subscriptions.insert(), {
+            "id": id, "name": "bench", "pattern": "bench.*", "handler": "bench.noop", "options": {}, "retry": {},
+            "timeout_ms": 30_000, "created_at": now, "updated_at": now,
+        })  # fmt: skip
+    return id
+
+
+@contextlib.contextmanager
+def _worker(rt: Runtime) -> Iterator[None]:
+    env = {**os.environ, **rt.settings.to_env(), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-m", "jobs.worker"], env=env, cwd=ROOT)
+    try:
+        wait_until(lambda: _is_up(rt), 30, "the worker is up")
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _is_up(rt: Runtime) -> bool:
+    with rt.db.read() as conn:
+        return conn.execute(select(t.workers.c.name).limit(1)).first() is not None
+
+
+def main() -> None:
+    """Measure once: SQLite in a temporary directory, or the database named."""
+    with tempfile.TemporaryDirectory(prefix="sbx-") as home:
+        url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{home}/bench.db"
+        print(f"{measure(url):,.0f} deliveries/s")
+
+
+if __name__ == "__main__":
+    main()
