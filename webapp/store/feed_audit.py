@@ -6,6 +6,7 @@ it stopped and goes on from there. Nothing here writes.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,6 +49,11 @@ class AuditRow:
     request_id: str
     ip: str
     details: dict[str, Any]
+
+    @property
+    def details_text(self) -> str:
+        """The details as JSON text."""
+        return json.dumps(self.details, ensure_ascii=False)
 
 
 def search(conn: Connection, wanted: AuditFilter, *, before: str = "", limit: int = LIMIT) -> Page[AuditRow]:

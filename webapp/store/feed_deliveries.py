@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, union_all
 
 from webapp.domain.ids import first_id_at
 from webapp.store import tables as t
@@ -21,7 +21,8 @@ LINES_SHOWN = 500
 STACK_CHARS = 20_000
 TEXT_CHARS = 2_000
 RESULT_CHARS = 8_000
-COUNTED = ("dead", "running", "waiting", "held", "pending")  # the states that can still need somebody
+ACTION = "action"  # no state: dead, and nobody has replayed it
+COUNTED = (ACTION, "running", "waiting", "held", "pending", "dead")  # worth a number beside their name
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,18 @@ def count_newer(conn: Connection, wanted: DeliveryFilter, newest: str) -> int:
     return conn.execute(select(func.count()).select_from(newer)).scalar_one() if newest else 0
 
 
+def not_replayed() -> ColumnElement[bool]:
+    """No later delivery of the same event to the same subscription exists."""
+    d, later = t.deliveries.c, t.deliveries.alias()
+    same = (later.c.event_uid == d.event_uid, later.c.subscription_id == d.subscription_id)
+    return ~select(later.c.id).where(*same, later.c.replay > d.replay).exists()
+
+
 def _filtered(query: Select[Any], wanted: DeliveryFilter) -> Select[Any]:
     d = t.deliveries.c
-    if wanted.state:
+    if wanted.state == ACTION:
+        query = query.where(d.state == "dead", not_replayed())
+    elif wanted.state:
         query = query.where(d.state == wanted.state)
     if wanted.subscription_id:
         query = query.where(d.subscription_id == wanted.subscription_id)
@@ -172,13 +182,9 @@ def find_view(conn: Connection, delivery_id: str) -> DeliveryView | None:
 
 def count_states(conn: Connection, subscription_id: str = "") -> dict[str, int]:
     """How many deliveries are in each state of ``COUNTED``; each count stops at ``COUNT_CAP + 1``."""
-    d = t.deliveries.c
     parts = []
     for state in COUNTED:
-        some = select(d.id).where(d.state == state)
-        if subscription_id:
-            some = some.where(d.subscription_id == subscription_id)
-        some = some.limit(COUNT_CAP + 1)
+        some = _filtered(select(t.deliveries.c.id), DeliveryFilter(state, subscription_id)).limit(COUNT_CAP + 1)
         parts.append(select(literal(state).label("state"), func.count().label("n")).select_from(some.subquery()))
     return {row.state: row.n for row in conn.execute(union_all(*parts))}
 

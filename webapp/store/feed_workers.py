@@ -7,15 +7,15 @@ uses a partial index only when it can prove, without looking at parameters, that
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
 from webapp.store import tables as t
+from webapp.store.feed_events import WORKER_IS_LOST
 from webapp.store.paging import COUNT_CAP
 
-LOST_AFTER = timedelta(seconds=30)  # a worker is seen every few seconds
 WORKERS_SHOWN = 200
 RUNNING_SHOWN = 500
 LANES = ("default", "isolated")
@@ -81,7 +81,7 @@ def list_workers(conn: Connection, now: datetime) -> tuple[WorkerRow, ...]:
             kind=row.kind,
             host=row.host,
             pid=row.pid,
-            state="lost" if now - row.seen_at > LOST_AFTER else row.state,
+            state="lost" if now - row.seen_at > WORKER_IS_LOST else row.state,
             running=row.running,
             finished=row.finished,
             started_at=row.started_at,

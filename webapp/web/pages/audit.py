@@ -16,6 +16,7 @@ from webapp.web.context import get_runtime
 bp = Blueprint("audit", __name__, url_prefix="/audit")
 
 WORDS_CHARS = 200
+TARGETS = {"subscription": "/subscriptions", "delivery": "/deliveries", "event": "/events"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,10 @@ def index() -> Response:
         before=before,
         is_filtered=wanted != Wanted(),
         url_with=url_with,
+        targets=TARGETS,
         here=url_with(request.path, **asdict(wanted), before=before),
         older=url_with(request.path, **asdict(wanted), before=page.next) if page.next else None,
-        newest=url_with(request.path, **asdict(wanted)) if before else None,
+        newest_url=url_with(request.path, **asdict(wanted)) if before else None,
     )
 
 

@@ -5,7 +5,7 @@ Reads come from ``store.feed_deliveries``; every change goes through ``services.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -22,7 +22,7 @@ from webapp.web.context import get_runtime
 
 bp = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
-STATES = tuple(str(state) for state in State)
+STATES = (feed.ACTION, "running", "waiting", "held", "pending", "dead", "succeeded", "skipped", "cancelled")
 RETRIABLE = frozenset({State.DEAD, State.WAITING})
 
 
@@ -60,18 +60,20 @@ def index() -> Response:
         names = list_names(conn)
     return render.page_or_part(
         "deliveries/index.html",
-        "deliveries/_table.html",
+        "deliveries/_view.html",
         found=page,
         counts=counts,
         subscriptions=names,
         wanted=wanted,
         before=before,
-        states=STATES,
+        tabs=tuple((state, url_with(request.path, **asdict(replace(wanted, state=state)))) for state in ("", *STATES)),
         since_choices=SINCE,
+        url_with=url_with,
+        filters=asdict(wanted),
         can=can,
         here=url_with(request.path, **asdict(wanted), before=before),
         older=url_with(request.path, **asdict(wanted), before=page.next) if page.next else None,
-        newest=url_with(request.path, **asdict(wanted)) if before else None,
+        newest_url=url_with(request.path, **asdict(wanted)) if before else None,
     )
 
 
@@ -83,7 +85,7 @@ def newer() -> Response:
     newest = request.args.get("newest", "")[:64]
     with rt.db.read() as conn:
         count = feed.count_newer(conn, wanted.to_store(), newest)
-    return render.part("deliveries/_newer.html", newer=count, wanted=wanted, newest=newest)
+    return render.part("deliveries/_newer.html", count=count, filters=asdict(wanted), newest=newest, url_with=url_with)
 
 
 @bp.get("/<delivery_id>/row")

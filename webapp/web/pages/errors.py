@@ -53,7 +53,7 @@ def index() -> Response:
         names = list_names(conn)
     return render.page_or_part(
         "errors/index.html",
-        "errors/_table.html",
+        "errors/_view.html",
         found=page,
         groups=groups,
         grouped_over=SINCE[grouped_over][0],
@@ -63,9 +63,10 @@ def index() -> Response:
         before=before,
         since_choices=SINCE,
         url_with=url_with,
+        filters=asdict(wanted),
         here=url_with(request.path, **asdict(wanted), before=before),
         older=url_with(request.path, **asdict(wanted), before=page.next) if page.next else None,
-        newest=url_with(request.path, **asdict(wanted)) if before else None,
+        newest_url=url_with(request.path, **asdict(wanted)) if before else None,
     )
 
 
@@ -77,4 +78,4 @@ def newer() -> Response:
     newest = request.args.get("newest", "")[:64]
     with rt.db.read() as conn:
         count = feed.count_newer(conn, wanted.to_store(), newest)
-    return render.part("errors/_newer.html", newer=count, wanted=wanted, newest=newest)
+    return render.part("errors/_newer.html", count=count, filters=asdict(wanted), newest=newest, url_with=url_with)

@@ -38,7 +38,7 @@ def index() -> Response:
         url_with=url_with,
         here=url_with(request.path, severity=severity, before=before),
         older=url_with(request.path, severity=severity, before=page.next) if page.next else None,
-        newest=url_with(request.path, severity=severity) if before else None,
+        newest_url=url_with(request.path, severity=severity) if before else None,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Response, request, url_for
+from flask import Blueprint, Response, request, url_for
 
 from webapp.domain.conditions import Trace, event_view, parse_condition
 from webapp.domain.errors import Conflict, Fault, NotFound, Refused
@@ -25,8 +25,10 @@ from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.subscription_form import Errors, SubscriptionForm
-from webapp.web.pages.subscriptions import bp, find
+from webapp.web.pages.subscriptions import find
 from webapp.web.tries import schedule
+
+bp = Blueprint("subscription_edit", __name__, url_prefix="/subscriptions")
 
 TYPES_NAMED = 6
 
@@ -155,7 +157,7 @@ def _page(
         row=row,
         errors=errors or {},
         changed_by=changed_by,
-        handlers=handlers,
+        handler_choices=[(one.name, one.name) for one in handlers],
         handler=next((one for one in handlers if one.name == form.handler), None),
         matching=_matching(form.pattern),
         tries=None if policy is None else schedule(policy, get_runtime().clock()),

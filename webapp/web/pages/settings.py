@@ -1,0 +1,182 @@
+"""Settings: users, API keys, and what the environment set. Only administrators come here.
+
+A key's secret is in exactly one answer, the one to the form that created it; nothing keeps it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from flask import Blueprint, Response, redirect, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp.domain.errors import Conflict, HubError, Refused
+from webapp.services import accounts
+from webapp.settings import Settings, variable
+from webapp.web import render
+from webapp.web.answers import done
+from webapp.web.auth import current_actor, require
+from webapp.web.context import get_runtime
+from webapp.web.requests import read_form
+
+bp = Blueprint("settings", __name__, url_prefix="/settings")
+
+ROLES = {
+    "viewer": "may look at everything",
+    "operator": "may also submit, retry, replay and edit subscriptions",
+    "admin": "may also manage users and API keys",
+    "publisher": "may only send events",
+}
+
+
+@bp.get("")
+@require("administer")
+def index() -> AnyResponse:
+    """Where the settings begin."""
+    return redirect(url_for("settings.users"))
+
+
+@bp.get("/users")
+@require("administer")
+def users() -> Response:
+    """Everybody, and the form for one more."""
+    return _users()
+
+
+@bp.post("/users")
+@require("administer")
+def create_user() -> Response:
+    """One more user, or the form again with what is wrong."""
+    sent = read_form("username", "password", "role")
+    try:
+        accounts.create_user(get_runtime(), current_actor(), sent["username"], sent["password"], sent["role"])
+    except (Refused, Conflict) as refusal:
+        return _users(sent, _errors(refusal, "username"), status=422)
+    return done(f"{sent['username']} can sign in now", back=_users_url(), go=_users_url())
+
+
+@bp.post("/users/<user_id>/disable")
+@require("administer")
+def disable_user(user_id: str) -> Response:
+    """Sign the user out and keep them out."""
+    accounts.disable_user(get_runtime(), current_actor(), user_id)
+    return done("Disabled and signed out", back=_users_url(), go=_users_url())
+
+
+@bp.post("/users/<user_id>/enable")
+@require("administer")
+def enable_user(user_id: str) -> Response:
+    """Let the user sign in again."""
+    accounts.enable_user(get_runtime(), current_actor(), user_id)
+    return done("Enabled", back=_users_url(), go=_users_url())
+
+
+@bp.post("/users/<user_id>/role")
+@require("administer")
+def set_role(user_id: str) -> Response:
+    """Give the user another role."""
+    role = read_form("role")["role"]
+    accounts.set_role(get_runtime(), current_actor(), user_id, role)
+    return done(f"Is {role} now", back=_users_url(), go=_users_url())
+
+
+@bp.get("/keys")
+@require("administer")
+def keys() -> Response:
+    """Every API key, and the form for one more."""
+    return _keys()
+
+
+@bp.post("/keys")
+@require("administer")
+def create_key() -> Response:
+    """One more key; this answer, and no other, has its secret."""
+    sent = read_form("name", "role")
+    try:
+        key_id, secret = accounts.create_key(get_runtime(), current_actor(), sent["name"], sent["role"])
+    except (Refused, Conflict) as refusal:
+        return _keys(sent, _errors(refusal, "name"), status=422)
+    response = _keys(created=(key_id, sent["name"].strip(), sent["role"], secret))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.post("/keys/<key_id>/revoke")
+@require("administer")
+def revoke_key(key_id: str) -> Response:
+    """The key is refused from now on."""
+    accounts.revoke_key(get_runtime(), current_actor(), key_id)
+    return done("Revoked", back=url_for("settings.keys"), go=url_for("settings.keys"))
+
+
+@bp.get("/environment")
+@require("administer")
+def environment() -> Response:
+    """Every setting with its value; secrets are masked."""
+    settings = get_runtime().settings
+    values, defaults = settings.describe(), Settings(var_dir=settings.var_dir).describe()
+    rows = [
+        (name := variable(one.name), values[name], values[name] != defaults[name], one.metadata)
+        for one in dataclasses.fields(Settings)
+    ]
+    return render.part("settings/environment.html", rows=rows)
+
+
+def _users(
+    form: dict[str, str] | None = None, errors: dict[str, list[str]] | None = None, *, status: int = 200
+) -> Response:
+    everybody = accounts.list_users(get_runtime())
+    choices = [(role, f"{role}: {ROLES[role]}") for role in accounts.USER_ROLES]
+    return render.part(
+        "settings/users.html",
+        status=status,
+        users=everybody,
+        form=form or {"role": "operator"},
+        errors=errors or {},
+        roles=choices,
+        role_names=accounts.USER_ROLES,
+    )
+
+
+def _keys(
+    form: dict[str, str] | None = None,
+    errors: dict[str, list[str]] | None = None,
+    *,
+    created: tuple[str, str, str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    rt = get_runtime()
+    names = {f"user:{user.id}": user.username for user in accounts.list_users(rt)}
+    return render.part(
+        "settings/keys.html",
+        status=status,
+        keys=accounts.list_keys(rt),
+        creators=names,
+        form=form or {"role": "publisher"},
+        errors=errors or {},
+        roles=[(role, f"{role}: {ROLES[role]}") for role in ("publisher", "viewer", "operator", "admin")],
+        created=created,
+        example=_example(created) if created else "",
+    )
+
+
+def _example(created: tuple[str, str, str, str]) -> str:
+    """A command that works as it stands."""
+    _, _, role, secret = created
+    base = get_runtime().settings.base_url
+    head = f"curl {base}/api/v1/events \\\n  -H 'Authorization: Bearer {secret}'"
+    if role == "viewer":
+        return head
+    event = '{"type": "order.created", "source": "shop", "payload": {"amount": 129.5}}'
+    return f"{head} \\\n  -H 'Content-Type: application/json' \\\n  -d '{event}'"
+
+
+def _errors(refusal: HubError, fallback: str) -> dict[str, list[str]]:
+    errors: dict[str, list[str]] = {}
+    for fault in refusal.faults:
+        errors.setdefault(fault.pointer.lstrip("/") or fallback, []).append(fault.message)
+    return errors or {fallback: [refusal.detail]}
+
+
+def _users_url() -> str:
+    return url_for("settings.users")
