@@ -4,9 +4,13 @@ Requests are logged by the application, with ids; gunicorn must not write an acc
 """
 
 import os
+import signal
+import threading
+from types import FrameType
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from webapp.logs import configure_logging
 from webapp.settings import Settings
@@ -47,3 +51,14 @@ forwarder_headers = ""
 accesslog = None
 errorlog = "-"
 loglevel = "debug" if settings.log_level == "debug" else "warning"
+
+
+def post_worker_init(worker: ThreadWorker) -> None:
+    """On SIGTERM close the WebSockets: gunicorn waits for them, and browsers connect again anyway."""
+    sockets = worker.wsgi.extensions["socketio"].server.eio
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        worker.handle_exit(number, frame)
+        threading.Thread(target=sockets.disconnect, name="goodbye", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, stop)

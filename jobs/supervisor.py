@@ -13,15 +13,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from jobs.checks import directory_problem, problems
 from jobs.console import HUB, Console
 from jobs.embedded import answers, command
 from jobs.family import Family
+from jobs.glance import has_users, is_migrated
 from jobs.guard import Guard
 from jobs.lock import HubRunning, take_lock
 from jobs.processes import Child, spawn
@@ -29,6 +29,7 @@ from webapp.settings import PREFIX, ROOT, Settings, SettingsError
 
 REDIS_START_S = 10.0
 HEALTHY_S = 30.0
+HEAD_START_S = 1.5
 # Stopping takes at most the sum of these and SIGNALBOX_SHUTDOWN_GRACE_S: 10 s by default.
 WEB_STOP_S, WORKER_EXTRA_S, REDIS_STOP_S = 2.5, 0.4, 1.0
 
@@ -53,28 +54,44 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_stop)
         try:
-            told = self._start()
-            self._welcome(told)
+            self._start()
             while not self._stop_asked:
                 self._family.turn()
             self._console.say("stopping; press Ctrl-C again to stop at once")
         finally:
             self._stop()
 
-    def _start(self) -> dict[str, Any]:
-        if self._settings.embedded_redis:
+    def _start(self) -> None:
+        settings, socket_path = self._settings, self._settings.redis_socket
+        if settings.embedded_redis:
             redis_env = {name: value for name, value in self._env.items() if not name.startswith(PREFIX)}
-            self._family.add(Child("redis", command(self._settings), redis_env, ROOT))
-        told = self._prepare()
-        socket_path = self._settings.redis_socket
-        if self._settings.embedded_redis and not self._until(lambda: answers(socket_path), REDIS_START_S):
-            raise StartFailed(f"redis-server does not answer: see {self._settings.var_dir}/redis/redis.log")
-        for child in self._children():
-            self._family.add(child)
-        return told
+            self._family.add(Child("redis", command(settings), redis_env, ROOT))
+        link = None if is_migrated(settings) else self._prepare()
+        if settings.embedded_redis and not self._until(lambda: answers(socket_path), REDIS_START_S):
+            if not self._stop_asked:
+                raise StartFailed(f"redis-server does not answer: see {settings.var_dir}/redis/redis.log")
+            return
+        self._start_children()
+        if self._until(lambda: is_healthy(settings), HEALTHY_S):
+            took = time.monotonic() - self._began
+            self._console.say(f"Signalbox is ready at {settings.base_url} (started in {took:.1f} s)")
+            self._welcome(link or (None if has_users(settings) else self._prepare()))
+        elif not self._stop_asked:
+            self._console.say(f"the web server does not answer after {HEALTHY_S:g} s", level="error")
 
-    def _prepare(self) -> dict[str, Any]:
-        """Migrate in a short-lived process, so that the supervisor loads no database library."""
+    def _start_children(self) -> None:
+        """The web first, and one worker: on a small machine all at once would keep everybody waiting."""
+        web, *others = self._children()
+        self._family.add(web)
+        for child in others[:1]:
+            self._family.add(child)
+        self._until(lambda: is_healthy(self._settings), HEAD_START_S)
+        for child in others[1:]:
+            if not self._stop_asked:
+                self._family.add(child)
+
+    def _prepare(self) -> str | None:
+        """Migrate in a short-lived process that loads what it takes; answers the first sign-in link, if one is due."""
         command = [sys.executable, "-m", "jobs.prepare"]
         process, output = spawn(command, self._env, ROOT, stdout=subprocess.PIPE)
         self._family.follow(output, HUB)
@@ -84,8 +101,7 @@ class Supervisor:
         answer, _ = process.communicate()
         if process.returncode and not self._stop_asked:
             raise StartFailed("the database could not be prepared; the lines above say why")
-        told: dict[str, Any] = json.loads(answer) if answer else {}
-        return told
+        return json.loads(answer)["link"] if answer else None
 
     def _children(self) -> Iterator[Child]:
         python = [sys.executable, "-m"]
@@ -96,19 +112,11 @@ class Supervisor:
             yield Child(f"isolated-{n + 1}", [*python, "jobs.worker", "--isolated"], self._env, ROOT)
         yield Child("beat", [*python, "jobs.beat"], self._env, ROOT)
 
-    def _welcome(self, told: dict[str, Any]) -> None:
-        if not self._until(lambda: is_healthy(self._settings), HEALTHY_S):
-            if not self._stop_asked:
-                self._console.say(f"the web server does not answer after {HEALTHY_S:g} s", level="error")
-            return
-        took = time.monotonic() - self._began
-        self._console.say(f"Signalbox is ready at {self._settings.base_url} (started in {took:.1f} s)")
-        if told.get("link"):
-            self._console.box(
-                "Nobody has an account yet. This link works once and makes you administrator:", told["link"]
-            )
+    def _welcome(self, link: str | None) -> None:
+        if link:
+            self._console.box("Nobody has an account yet. This link works once and makes you administrator:", link)
 
-    def _until(self, done: Any, timeout_s: float) -> bool:
+    def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for it while looking after the children; a request to stop ends the waiting."""
         self._family.wait(lambda: bool(self._stop_asked or done()), timeout_s)
         return not self._stop_asked and done()
