@@ -3,18 +3,38 @@
 // down for long live:poll stands in for it.
 import { io } from "../vendor/socketio/socket.io.esm.min.js";
 
-const PAUSE_MS = 1000; // between two rounds of the same kind
+const PAUSE_MS = 1000; // between two rounds of the same kind while much happens
+const QUICK_MS = 100; // and while little does: an event is accepted and done within one blink
 const POLL_MS = 5000;
 const body = document.body;
-const tell = (element, name, detail) => element.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+
+// An element that is being fetched may get an answer older than this hint, and what htmx queues behind a request
+// dies with the element that the answer replaces: so it is remembered, and its successor fetches once more.
+const overtaken = new Set();
+function tell(element, name, detail) {
+  const fetching = element === body ? document.querySelectorAll(".htmx-request[hx-get][id]") : element.matches(".htmx-request[id]") ? [element] : [];
+  for (const { id } of fetching) overtaken.add(id);
+  element.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+}
+body.addEventListener("htmx:load", ({ target }) => {
+  if (!overtaken.delete(target.id)) return;
+  for (const name of ["live:changed", "feed:refresh"]) setTimeout(() => window.htmx.trigger(target, name));
+});
 
 // Leading and trailing edge: the first call runs at once, those within the pause become one call at its end.
+// The pause grows while calls keep coming.
 export function coalesce(run, pause = PAUSE_MS) {
   let timer = null;
   let again = false;
+  let wait = QUICK_MS;
+  const rest = () => {
+    timer = null;
+    wait = again ? Math.min(wait * 2, pause) : QUICK_MS;
+    if (again) { again = false; fire(); }
+  };
   const fire = () => {
     run();
-    timer = setTimeout(() => { timer = null; if (again) { again = false; fire(); } }, pause);
+    timer = setTimeout(rest, wait);
   };
   return () => { if (timer) again = true; else fire(); };
 }

@@ -45,7 +45,7 @@ def planted(hub: Hub) -> str:
     hub.subscribe(
         "hostile.seen", "log", name=PLANTED[2], condition={"field": "data.all", "op": "contains", "value": ALL}
     )
-    payload = {"all": ALL, ALL: ALL, "list": PLANTED, "amount": ALL}
+    payload = {"all": ALL, PLANTED[1]: ALL, "list": PLANTED, "amount": ALL}
     answer = hub.publish(
         "hostile.seen", payload, source=PLANTED[1][:100], subject=ALL[:900], id=PLANTED[0],
         labels={"planted": ALL[:200]},
