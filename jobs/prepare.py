@@ -1,12 +1,11 @@
 """The first step of every start, a process of its own so that the supervisor stays small: schema, catalogue, first link.
 
-Its standard output is one JSON object for the supervisor; what people should read goes to the log.
+Its standard output is one JSON object for the supervisor; what it logs goes to standard error.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from typing import Any
 
@@ -19,8 +18,6 @@ from webapp.runtime import build_runtime
 from webapp.services.accounts import first_admin_link
 from webapp.settings import Settings, SettingsError
 from webapp.store.migrate import upgrade
-
-log = logging.getLogger(__name__)
 
 
 def prepare(settings: Settings) -> dict[str, Any]:
@@ -45,10 +42,11 @@ def main() -> int:
         told = prepare(settings)
     except (SQLAlchemyError, HubError) as error:
         cause = str(error.__cause__ or error).splitlines()[0]
-        log.critical("cannot use the database (%s): check that it runs and SIGNALBOX_DATABASE_URL is right", cause)
-        return 1
+        told = {
+            "error": f"cannot use the database: check that it runs and that SIGNALBOX_DATABASE_URL is right ({cause})"
+        }
     sys.stdout.write(json.dumps(told))
-    return 0
+    return int("error" in told)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Supervisor:
         if self._until(lambda: is_healthy(settings), HEALTHY_S):
             took = time.monotonic() - self._began
             self._console.say(f"Signalbox is ready at {settings.base_url} (started in {took:.1f} s)")
-            self._welcome(link or (None if has_users(settings) else self._prepare()))
+            self._welcome(link)
         elif not self._stop_asked:
             self._console.say(f"the web server does not answer after {HEALTHY_S:g} s", level="error")
 
@@ -99,9 +99,13 @@ class Supervisor:
         if self._stop_asked:
             process.kill()
         answer, _ = process.communicate()
-        if process.returncode and not self._stop_asked:
-            raise StartFailed("the database could not be prepared; the lines above say why")
-        return json.loads(answer)["link"] if answer else None
+        if self._stop_asked:
+            return None
+        told = json.loads(answer or "{}")
+        if process.returncode:
+            raise StartFailed(told.get("error", "the database could not be prepared: the lines above say why"))
+        link: str | None = told["link"]
+        return link
 
     def _children(self) -> Iterator[Child]:
         python = [sys.executable, "-m"]
@@ -113,6 +117,12 @@ class Supervisor:
         yield Child("beat", [*python, "jobs.beat"], self._env, ROOT)
 
     def _welcome(self, link: str | None) -> None:
+        """Show the first sign-in link; a database that was up to date was not asked for one yet."""
+        if not link and not has_users(self._settings) and self._settings.is_sqlite:
+            try:
+                link = self._prepare()
+            except StartFailed as error:
+                self._console.say(str(error), level="error")
         if link:
             self._console.box("Nobody has an account yet. This link works once and makes you administrator:", link)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,6 +28,13 @@ STOP_S = 10  # the promise
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     """A running hub whose log is for people."""
+    with running_hub(log_format="console") as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def lasting_hub() -> Iterator[Hub]:
+    """One for all tests that leave it running."""
     with running_hub(log_format="console") as hub:
         yield hub
 
@@ -65,12 +73,11 @@ def test_hub_shows_where_it_is_and_a_sign_in_link_on_the_first_start_only(hub: H
 
 
 @pytest.mark.parametrize("part", ["web", "worker", "beat", "redis"])
-def test_hub_starts_a_child_again_when_it_was_killed(hub: Hub, part: str) -> None:
-    killed = hub.kill(part)
-    wait_until(lambda: set(hub.pids(part)) - set(killed), what=f"a new {part}")
-    wait_until(hub.is_ready, 20, f"the hub is whole again:\n{hub.output()}")
-    assert "ended (killed by SIGKILL); starting it again in 0.2 s" in hub.output()
-    assert not _alive([psutil.Process(pid) for pid in killed if psutil.pid_exists(pid)])
+def test_hub_starts_a_child_again_when_it_was_killed(lasting_hub: Hub, part: str) -> None:
+    killed = lasting_hub.kill(part)
+    wait_until(lambda: set(lasting_hub.pids(part)) - set(killed), what=f"a new {part}")
+    wait_until(lasting_hub.is_ready, 20, f"the hub is whole again:\n{lasting_hub.output()}")
+    assert re.search(rf"{part}\S* ended \(killed by SIGKILL\); starting it again in", lasting_hub.output())
 
 
 def test_hub_leaves_no_process_and_exits_0_when_asked_to_stop(hub: Hub) -> None:
@@ -104,8 +111,8 @@ def test_hub_leaves_no_process_when_its_supervisor_is_killed_and_starts_again_at
     assert hub.is_ready()
 
 
-def test_hub_refuses_to_share_its_directory_with_another(hub: Hub) -> None:
-    env = hub.settings.to_env() | {"SIGNALBOX_PORT": str(free_port())}
+def test_hub_refuses_to_share_its_directory_with_another(lasting_hub: Hub) -> None:
+    env = lasting_hub.settings.to_env() | {"SIGNALBOX_PORT": str(free_port())}
     assert "another hub" in _only_line(_run(**env))
 
 
@@ -116,15 +123,15 @@ def test_hub_logs_json_only_when_asked() -> None:
     assert {"ts", "level", "message", "process"} <= set.intersection(*(set(line) for line in lines))
 
 
-def test_hub_listens_on_no_port_but_its_own(hub: Hub) -> None:
+def test_hub_listens_on_no_port_but_its_own(lasting_hub: Hub) -> None:
     listening = {
         connection.laddr.port
-        for process in hub.family()
+        for process in lasting_hub.family()
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
-    assert listening == {hub.settings.port}
-    assert hub.settings.redis_socket.stat().st_mode & 0o077 == 0
+    assert listening == {lasting_hub.settings.port}
+    assert lasting_hub.settings.redis_socket.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("arguments", [(), ("check",)])
@@ -161,12 +168,10 @@ def test_start_is_refused_with_a_line_for_each_error_when_settings_are_wrong() -
     assert len(run.stderr.splitlines()) == 2
 
 
-def test_start_is_refused_without_a_traceback_when_the_database_does_not_answer(tmp_path: Path) -> None:
+def test_start_is_refused_in_one_line_when_the_database_does_not_answer(tmp_path: Path) -> None:
     url = f"postgresql://hub@127.0.0.1:{free_port()}/hub"
     run = _run(SIGNALBOX_DATABASE_URL=url, SIGNALBOX_VAR_DIR=str(tmp_path), SIGNALBOX_PORT=str(free_port()))
-    assert run.returncode == 1
-    assert "SIGNALBOX_DATABASE_URL" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert "SIGNALBOX_DATABASE_URL is right" in _only_line(run)
 
 
 def test_check_says_so_when_everything_is_in_place(tmp_path: Path) -> None:
