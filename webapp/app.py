@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
     app.after_request(auth.touch_key_later)
     csrf = CSRFProtect(app)
     csrf.exempt(api.bp)  # keys instead of cookies: see webapp.web.auth
-    app.before_request(requests.check_page_form)
+    app.before_request(requests.check_request)
     render.init_render(app)
     _add_rooms(app)
     _add_sockets(app, runtime)

@@ -135,7 +135,8 @@ def _check_limits(rt: Runtime, conn: Connection, username: str, ip: str) -> None
     now = rt.clock()
     since_id = first_id_at("aud", int((now - FAILURE_WINDOW).timestamp() * 1000))
     failures = accounts.recent_failures(conn, action=FAILED, since_id=since_id, target_id=username, ip=ip)
-    for times in failures:
+    for all_times in failures:
+        times = [at for at in all_times if at > now - FAILURE_WINDOW]
         if len(times) >= FAILURES:  # free again when the tenth newest leaves the window
             wait = times[FAILURES - 1] + FAILURE_WINDOW - now
             raise TooManyFailures(max(1, math.ceil(wait.total_seconds())))

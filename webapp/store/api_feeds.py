@@ -141,7 +141,7 @@ def _times(
     prefix: str, key: Column[Any], since: datetime | None, until: datetime | None
 ) -> list[ColumnElement[bool]]:
     """Bounds of time, as bounds of the id that sorts by it."""
-    found = []
+    found: list[ColumnElement[bool]] = []
     if since is not None:
         found.append(key >= first_id_at(prefix, int(since.timestamp() * 1000)))
     if until is not None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from webapp.store.paging import COUNT_CAP
 from webapp.store.tables import counters, deliveries, subscriptions, workers
@@ -41,11 +40,11 @@ def sum_counters(conn: Connection, since: int, until: int | None = None) -> dict
     return {(row.subject, row.measure, row.bucket): int(row.n) for row in rows}
 
 
-def subscription_names(conn: Connection) -> Sequence[Row[Any]]:
-    """``(id, name)`` of the oldest ``SUBSCRIPTIONS`` that are alive; the others are counted together."""
+def subscription_names(conn: Connection) -> dict[str, str]:
+    """Names by id of the oldest ``SUBSCRIPTIONS`` that are alive; the others are counted together."""
     s = subscriptions.c
     alive = select(s.id, s.name).where(s.deleted_at.is_(None)).order_by(s.id).limit(SUBSCRIPTIONS)
-    return conn.execute(alive).all()
+    return {row.id: row.name for row in conn.execute(alive)}
 
 
 def read_standing(conn: Connection, now: datetime) -> Standing:

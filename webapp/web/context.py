@@ -25,10 +25,10 @@ class Hub:
 
     @property
     def acceptor(self) -> Acceptor:
-        if self._acceptor is None:
-            with self._building:
-                self._acceptor = self._acceptor or Acceptor(self.rt)
-        return self._acceptor
+        with self._building:
+            if self._acceptor is None:
+                self._acceptor = Acceptor(self.rt)
+            return self._acceptor
 
 
 def put_hub(app: Flask, rt: Runtime) -> None:

@@ -110,7 +110,7 @@ class HubCollector(Collector):
         now = self._rt.clock()
         with self._rt.db.read() as conn:
             totals = self._totals.read(conn, minute_of(now))
-            names = {row.id: row.name for row in api_metrics.subscription_names(conn)}
+            names = api_metrics.subscription_names(conn)
             standing = api_metrics.read_standing(conn, now)
         yield _build_info()
         yield _events(totals)

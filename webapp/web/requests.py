@@ -150,14 +150,18 @@ def number_of(least: int, most: int) -> Callable[[str], int]:
 # Forms
 
 
-def check_page_form() -> None:
-    """What no form of ours sends: files, floods of fields, bytes that are not text. Runs before every page that writes."""
+def check_request() -> None:
+    """What no page of ours sends: from elsewhere, with files, floods of fields, bytes that are not text."""
+    if "\x00" in request.path:  # PostgreSQL takes no NUL, not even to compare with
+        raise Refused("invalid-character", "An address holds no NUL.", status=400)
     if is_machine_path():
         return
-    if "\x00" in request.path or b"%00" in request.query_string:  # PostgreSQL takes no NUL, not even to compare with
+    if b"%00" in request.query_string:
         raise _bad_character()
     if request.method != "POST":
         return
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):  # a second lock beside the token
+        raise Refused("csrf-failed", "This form was sent from another site.", status=403, title="Form expired")
     if request.mimetype == FORM:
         _check_urlencoded(request.get_data(cache=True))
     if request.files:
