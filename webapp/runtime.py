@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from webapp.domain.ids import make_id
+from webapp.domain.ids import NOISE_CHARS, make_id
 from webapp.live import Publisher, RedisPublisher
 from webapp.queue import Doorbell, RedisDoorbell
 from webapp.settings import Settings
@@ -33,7 +33,7 @@ class Runtime:
 
     def new_id(self, prefix: str) -> str:
         """A fresh sortable id of that kind, for example ``evt_…``."""
-        return make_id(prefix, int(self.clock().timestamp() * 1000), self.noise(10))
+        return make_id(prefix, int(self.clock().timestamp() * 1000), self.noise(NOISE_CHARS))
 
     def close(self) -> None:
         """Flush what is still to be told and close connections."""
