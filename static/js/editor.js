@@ -1,24 +1,67 @@
 // JSON fields: says while typing whether the text is JSON, else where it breaks; a button lays it out.
 // Only a courtesy: the hub decides, and says so in the same words beside the field.
 
-// V8 says "position 12" or "line 2 column 3", Firefox "line 2 column 3", Safari neither.
-export function place(text, message) {
-  const lined = /line (\d+) column (\d+)/.exec(message);
-  if (lined) return { line: Number(lined[1]), column: Number(lined[2]) };
-  const at = /position (\d+)/.exec(message);
-  const end = at ? Number(at[1]) : /end of|unexpected eof|unterminated/i.test(message) ? text.length : null;
-  if (end === null) return null;
-  const before = text.slice(0, end).split("\n");
-  return { line: before.length, column: before.at(-1).length + 1 };
+// Browsers do not agree on how they tell where JSON breaks, and some do not tell: find it ourselves.
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
+
+class Scanner {
+  constructor(text) { this.text = text; this.at = 0; }
+  fail(expected) { throw { at: this.at, expected }; }
+  skip() { while (/[ \t\r\n]/.test(this.text[this.at] ?? "")) this.at += 1; return this.text[this.at]; }
+  match(pattern, expected) {
+    pattern.lastIndex = this.at;
+    const found = pattern.exec(this.text);
+    if (!found) this.fail(expected);
+    this.at += found[0].length;
+  }
+  list(close, item) {
+    this.at += 1;
+    if (this.skip() === close) { this.at += 1; return; }
+    for (;;) {
+      item();
+      const next = this.skip();
+      this.at += 1;
+      if (next === close) return;
+      if (next !== ",") { this.at -= 1; this.fail(`a comma or ${close}`); }
+    }
+  }
+  pair() {
+    this.skip();
+    this.match(STRING, "a name in double quotes");
+    if (this.skip() !== ":") this.fail("a colon");
+    this.at += 1;
+    this.value();
+  }
+  value() {
+    const char = this.skip();
+    if (char === "{") this.list("}", () => this.pair());
+    else if (char === "[") this.list("]", () => this.value());
+    else if (char === '"') this.match(STRING, "the end of this text, on the same line");
+    else this.match(SCALAR, "a value");
+  }
+  document() {
+    this.value();
+    if (this.skip() !== undefined) this.fail("nothing more");
+  }
+}
+
+export function place(text) {
+  try {
+    new Scanner(text).document();
+    return null;
+  } catch (error) {
+    const before = text.slice(0, error.at).split("\n");
+    return { line: before.length, column: before.at(-1).length + 1, expected: error.expected ?? "less nesting" };
+  }
 }
 
 export function check(text) {
   try {
     return { ok: true, value: JSON.parse(text) };
   } catch (error) {
-    const where = place(text, error.message);
-    const what = error.message.replace(/^JSON\.parse: /, "").replace(/(,? \.\.\.| in JSON at position| at line \d+ column).*$/s, "").replace(/ \(line.*$/s, "");
-    return { ok: false, text: where ? `Line ${where.line}, column ${where.column}: ${what}` : what };
+    const where = place(text);
+    return { ok: false, text: where ? `Line ${where.line}, column ${where.column}: expected ${where.expected}` : error.message };
   }
 }
 

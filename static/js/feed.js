@@ -31,7 +31,26 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   before = new Set(feed ? rows(feed).map((row) => row.dataset.liveId) : []);
 });
 document.body.addEventListener("htmx:afterSettle", (event) => {
-  const feed = event.detail.target?.closest?.("[data-feed]") ?? document.querySelector(`#${CSS.escape(event.detail.target?.id || "-")}[data-feed]`);
+  const feed = event.target.closest?.("[data-feed]");
   if (!feed || before.size === 0) return;
   for (const row of rows(feed)) if (!before.has(row.dataset.liveId)) row.classList.add("row-new");
+  before = new Set();
+});
+
+// A panel that says the same as before stays as it is: a button must not vanish under the finger that presses it.
+const plain = (element) => {
+  const copy = element.cloneNode(true);
+  copy.querySelectorAll("input[name=csrf_token]").forEach((input) => input.removeAttribute("value"));
+  copy.querySelectorAll("time[data-ago], time[data-until], time[data-since]").forEach((time) => { time.textContent = ""; });
+  copy.querySelectorAll("details").forEach((details) => { details.open = false; });
+  for (const one of [copy, ...copy.querySelectorAll("*")]) {
+    one.removeAttribute("hx-swap-oob");
+    one.classList.remove("htmx-added", "htmx-settling", "htmx-swapping", "htmx-request");
+  }
+  return copy.outerHTML.replace(/\s+/g, " ");
+};
+document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  const fresh = fragment.firstElementChild;
+  if (fresh && plain(fresh) === plain(target)) event.detail.shouldSwap = false;
 });
