@@ -15,10 +15,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+import simple_websocket
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 
 from tests.support.hub import Hub, free_port, running_hub
 from tests.support.servers import wait_until
 from tests.support.sources import ROOT
+from webapp.services.sign_in import Visit, open_session
+from webapp.web.auth import TOKEN
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +59,25 @@ def _alive(processes: list[psutil.Process]) -> list[str]:
     return found
 
 
+def _open_page(hub: Hub) -> simple_websocket.Client:
+    """What a browser keeps open while somebody looks at a page: a signed-in WebSocket."""
+    token = open_session(hub.rt, hub.create_user(), Visit("127.0.0.1", "tests", "req_1"))
+    signer = Flask("webapp")
+    signer.secret_key = hub.settings.secret_key
+    serializer = SecureCookieSessionInterface().get_signing_serializer(signer)
+    assert serializer is not None
+    address = f"ws://127.0.0.1:{hub.settings.port}/socket.io/?EIO=4&transport=websocket"
+    headers = {
+        "Cookie": f"signalbox={serializer.dumps({TOKEN: token})}",
+        "Origin": "http://127.0.0.1",
+    }  # the client names no port in Host
+    page = simple_websocket.Client(address, headers=headers)
+    assert str(page.receive(5)).startswith("0{")
+    page.send("40/live,")
+    assert str(page.receive(5)).startswith("40/live,{")
+    return page
+
+
 def _only_line(run: subprocess.CompletedProcess[str]) -> str:
     """What a refused start says: one line and exit code 1."""
     assert run.returncode == 1, run.stderr
@@ -80,11 +104,13 @@ def test_hub_starts_a_child_again_when_it_was_killed(lasting_hub: Hub, part: str
     assert re.search(rf"{part}\S* ended \(killed by SIGKILL\); starting it again in", lasting_hub.output())
 
 
-def test_hub_leaves_no_process_and_exits_0_when_asked_to_stop(hub: Hub) -> None:
-    family, process = hub.family(), hub.process
+def test_hub_leaves_no_process_and_exits_0_when_asked_to_stop_under_open_pages(hub: Hub) -> None:
+    family, process, page = hub.family(), hub.process, _open_page(hub)
     assert process is not None
     process.terminate()
     assert process.wait(STOP_S) == 0
+    with pytest.raises(simple_websocket.ConnectionClosed):
+        page.receive(5)
     assert _alive(family) == []
     assert "killed" not in hub.output()
 
