@@ -87,7 +87,8 @@ def answer_refusal(error: HubError) -> Response:
         log.error("storage unavailable: %s", error.__cause__ or error, extra={"request_id": request_id()})
     if isinstance(error, Forbidden):
         log.info("refused: %s", error.detail, extra={"action": "forbidden", "request_id": request_id()})
-    return answer(Trouble(error.slug, error.status, error.title, error.detail, error.faults, headers))
+    title = PROBLEMS[error.slug].title if error.slug in PROBLEMS else error.title
+    return answer(Trouble(error.slug, error.status, title, error.detail, error.faults, headers))
 
 
 def answer_bad_form(error: CSRFError) -> Response:
