@@ -72,10 +72,16 @@ def _open_page(hub: Hub) -> simple_websocket.Client:
         "Origin": "http://127.0.0.1",
     }  # the client names no port in Host
     page = simple_websocket.Client(address, headers=headers)
-    assert str(page.receive(5)).startswith("0{")
+    _read_until(page, "0{")
     page.send("40/live,")
-    assert str(page.receive(5)).startswith("40/live,{")
+    _read_until(page, "40/live,{")
     return page
+
+
+def _read_until(page: simple_websocket.Client, start: str) -> None:
+    """Skip messages, hints among them, until one starts so."""
+    while not (message := page.receive(10) or "").startswith(start):
+        assert message, f"nothing came that starts with {start}"
 
 
 def _only_line(run: subprocess.CompletedProcess[str]) -> str:
