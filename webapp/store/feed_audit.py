@@ -55,6 +55,15 @@ class AuditRow:
         """The details as JSON text."""
         return json.dumps(self.details, ensure_ascii=False)
 
+    @property
+    def brief(self) -> tuple[tuple[str, str], ...]:
+        """The details in a line: what is short, without what the entry says already; of a change, what changed."""
+        said = {None, "", self.target_name, self.target_id}
+        pairs = [(key, value) for key, value in self.details.items() if isinstance(value, str | int | float)]
+        changes = self.details.get("changes")
+        named = [("changed", ", ".join(changes))] if isinstance(changes, dict) and changes else []
+        return tuple((key, str(value)) for key, value in [*named, *pairs] if value not in said)
+
 
 def search(conn: Connection, wanted: AuditFilter, *, before: str = "", limit: int = LIMIT) -> Page[AuditRow]:
     """Entries older than the cursor that hold every word, newest first, out of the next ``SCAN`` candidates."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from webapp.domain.retry import RetryPolicy, preview
+from webapp.web.words import duration_in_words
 
 HEAD, TAIL = 7, 1  # of a long plan, the middle is left out
 
@@ -19,6 +20,11 @@ class Try:
     after: timedelta
     at: datetime
 
+    @property
+    def wait_words(self) -> str:
+        """The wait for people."""
+        return duration_in_words(self.wait.total_seconds())
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -28,6 +34,11 @@ class Schedule:
     left_out: int
     jitter: bool
     total: timedelta
+
+    @property
+    def total_words(self) -> str:
+        """From the first try to the last, for people."""
+        return duration_in_words(self.total.total_seconds())
 
 
 def schedule(policy: RetryPolicy, now: datetime) -> Schedule:

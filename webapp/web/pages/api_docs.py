@@ -121,8 +121,9 @@ def _endpoint(document: Mapping[str, Any], base: str, method: str, path: str, op
 
 
 def _answer(status: str, answer: Mapping[str, Any]) -> tuple[str, str, str]:
-    schema: Mapping[str, Any] = next(iter(answer.get("content", {}).values()), {}).get("schema", {})
-    return status, str(answer.get("description", "")), _name(schema)
+    content: Mapping[str, Any] = answer.get("content", {})
+    schemas = [one.get("schema", {}) for one in content.values()]
+    return status, str(answer.get("description", "")), _name(schemas[0]) if schemas else ""
 
 
 def _curl(

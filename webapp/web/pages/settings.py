@@ -22,10 +22,10 @@ from webapp.web.requests import read_form
 bp = Blueprint("settings", __name__, url_prefix="/settings")
 
 ROLES = {
-    "viewer": "may look at everything",
-    "operator": "may also submit, retry, replay and edit subscriptions",
-    "admin": "may also manage users and API keys",
-    "publisher": "may only send events",
+    "publisher": "sends events, nothing else",
+    "viewer": "reads everything",
+    "operator": "also sends, retries and edits",
+    "admin": "also manages users and keys",
 }
 
 
@@ -126,14 +126,13 @@ def _users(
     form: dict[str, str] | None = None, errors: dict[str, list[str]] | None = None, *, status: int = 200
 ) -> Response:
     everybody = accounts.list_users(get_runtime())
-    choices = [(role, f"{role}: {ROLES[role]}") for role in accounts.USER_ROLES]
     return render.part(
         "settings/users.html",
         status=status,
         users=everybody,
         form=form or {"role": "operator"},
         errors=errors or {},
-        roles=choices,
+        role_choices=[(role, role.capitalize()) for role in accounts.USER_ROLES],
         role_names=accounts.USER_ROLES,
     )
 
@@ -154,7 +153,9 @@ def _keys(
         creators=names,
         form=form or {"role": "publisher"},
         errors=errors or {},
-        roles=[(role, f"{role}: {ROLES[role]}") for role in ("publisher", "viewer", "operator", "admin")],
+        role_choices=[
+            (role, f"{role.capitalize()} {ROLES[role]}") for role in ("publisher", "viewer", "operator", "admin")
+        ],
         created=created,
         example=_example(created) if created else "",
     )
