@@ -72,8 +72,7 @@ def _open_page(hub: Hub) -> simple_websocket.Client:
         "Origin": "http://127.0.0.1",
     }  # the client names no port in Host
     page = simple_websocket.Client(address, headers=headers)
-    _read_until(page, "0{")
-    page.send("40/live,")
+    page.send("40/live,")  # at once: the client leaves a greeting that comes with the handshake lying until more comes
     _read_until(page, "40/live,{")
     return page
 
