@@ -115,7 +115,7 @@ def test_hub_leaves_no_process_and_exits_0_when_asked_to_stop_under_open_pages(h
     process.terminate()
     assert process.wait(STOP_S) == 0
     with pytest.raises(simple_websocket.ConnectionClosed):
-        page.receive(5)
+        _read_until(page, "no message starts so")
     assert _alive(family) == []
     assert "killed" not in hub.output()
 
