@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+
 from flask import Blueprint, Response
 
+from webapp.runtime import Runtime
 from webapp.store import feed_events, feed_overview
 from webapp.store.feed_events import EventFilter
 from webapp.web import render
+from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 
 bp = Blueprint("overview", __name__)
 
 RECENT = 10
+_playing = threading.Lock()  # one demo at a time in this process
 
 
 @bp.get("/")
@@ -43,3 +48,22 @@ def nav_counts() -> Response:
     with rt.db.read() as conn:
         counts = feed_events.nav_counts(conn, user_id=current_actor().id, now=rt.clock())
     return render.part("overview/_nav_counts.html", counts=counts)
+
+
+@bp.post("/demo")
+@require("operate")
+def play_demo() -> Response:
+    """Play half a minute of lively events, beside this request."""
+    if not _playing.acquire(blocking=False):
+        return done("The demo is playing already", back="/", tone="info")
+    threading.Thread(target=_play, args=(get_runtime(),), name="demo", daemon=True).start()
+    return done("The demo plays for half a minute", back="/")
+
+
+def _play(rt: Runtime) -> None:
+    from webapp.services import demo  # a stage set: not loaded unless it is asked for
+
+    try:
+        demo.play(rt)
+    finally:
+        _playing.release()

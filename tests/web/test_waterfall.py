@@ -1,0 +1,136 @@
+"""The timeline of an event as numbers, and the words about why a subscription ran."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from webapp.domain.events import Event
+from webapp.store.feed_deliveries import AttemptRow, DeliveryRow
+from webapp.store.feed_events import AttemptOf, EventDetail
+from webapp.web import waterfall
+from webapp.web.why import explain
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def _at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def _event(**fields: Any) -> EventDetail:
+    values: dict[str, Any] = dict.fromkeys(EventDetail.__dataclass_fields__)
+    return EventDetail(**values | {"received_at": START, "total": 1, "status": "processing"} | fields)
+
+
+def _delivery(state: str, **fields: Any) -> DeliveryRow:
+    values: dict[str, Any] = dict.fromkeys(DeliveryRow.__dataclass_fields__)
+    given = {"id": "dlv_1", "subscription_name": "Rule", "state": state, "created_at": START, "attempt": 0, "replay": 0}
+    return DeliveryRow(**values | given | fields)
+
+
+def _try(n: int, begin: float, end: float, outcome: str = "failed") -> AttemptOf:
+    values: dict[str, Any] = dict.fromkeys(AttemptRow.__dataclass_fields__)
+    row = AttemptRow(**values | {"n": n, "started_at": _at(begin), "finished_at": _at(end), "outcome": outcome})
+    return AttemptOf("dlv_1", row)
+
+
+def test_single_success_is_one_bar_from_start_to_end() -> None:
+    delivery = _delivery("succeeded", finished_at=_at(10), attempt=1)
+    drawn = waterfall.draw(_event(), [delivery], [_try(1, 2, 10, "succeeded")], _at(99))
+    (step,) = drawn.steps
+    assert step.bar == waterfall.Bar(20, 80)
+    assert step.took == pytest.approx(8)
+
+
+def test_waiting_delivery_shows_its_tries_and_when_the_next_is_due() -> None:
+    delivery = _delivery("waiting", attempt=2, due_at=_at(60))
+    drawn = waterfall.draw(_event(), [delivery], [_try(1, 0, 1), _try(2, 5, 10, "timed_out")], _at(20))
+    assert [step.kind for step in drawn.steps] == ["delivery", "attempt", "attempt", "due"]
+    assert drawn.steps[0].bar == waterfall.Bar(0, 100, pale=True)
+    assert drawn.steps[2].bar == waterfall.Bar(25, 25)
+    assert (drawn.steps[3].n, drawn.steps[3].due_at) == (3, _at(60))
+
+
+def test_running_retry_grows_to_now() -> None:
+    delivery = _delivery("running", attempt=2, started_at=_at(5))
+    drawn = waterfall.draw(_event(), [delivery], [_try(1, 0, 1)], _at(10))
+    assert drawn.steps[-1].kind == "running"
+    assert drawn.steps[-1].bar == waterfall.Bar(50, 50)
+
+
+def test_many_tries_are_cut_to_the_newest() -> None:
+    tries = [_try(n, n, n + 0.5) for n in range(1, 31)]
+    drawn = waterfall.draw(_event(), [_delivery("dead", attempt=30, finished_at=_at(31))], tries, _at(40))
+    assert drawn.steps[1].kind == "earlier"
+    assert drawn.steps[1].name == str(30 - waterfall.TRIES_SHOWN)
+    assert [step.n for step in drawn.steps[2:]] == list(range(31 - waterfall.TRIES_SHOWN, 31))
+
+
+def test_many_deliveries_are_cut_and_counted() -> None:
+    drawn = waterfall.draw(_event(total=500), [_delivery("pending")] * 100, [], _at(1))
+    assert len(drawn.steps) == waterfall.ROWS_SHOWN
+    assert drawn.more == 500 - waterfall.ROWS_SHOWN
+
+
+@pytest.mark.parametrize("seconds", [0, 0.001, 0.3, 1, 7, 59, 600, 86_400, 86_400 * 400])
+def test_bars_and_ticks_stay_inside_whatever_time_is_shown(seconds: float) -> None:
+    delivery = _delivery("succeeded", finished_at=_at(seconds), attempt=1)
+    drawn = waterfall.draw(_event(), [delivery], [_try(1, -5, seconds + 5, "succeeded")], _at(seconds))
+    assert 1 <= len(drawn.ticks) <= 13
+    assert all(0 <= tick.at < 96 for tick in drawn.ticks)
+    for step in drawn.steps:
+        assert step.bar is not None
+        assert 0 <= step.bar.x <= step.bar.x + step.bar.width <= 100
+
+
+# Why
+
+
+def _rule(name: str, pattern: str = "order.*", condition: Any = None, paused: bool = False) -> Any:
+    paused_at = START if paused else None
+    return SimpleNamespace(
+        id=name, name=name, pattern=pattern, condition=condition, handler="log", isolated=False, paused_at=paused_at
+    )
+
+
+def _explained(*rules: Any, delivered: tuple[str, ...] = (), **payload: Any) -> dict[str, tuple[str, tuple[str, ...], str]]:
+    event = Event(id="1", type="order.paid", payload=payload, timestamp=START, source="tests", version=1)
+    verdicts = explain(event, rules, dict.fromkeys(delivered, True), START)
+    return {one.name: (one.state, one.clauses, one.note) for one in verdicts}
+
+
+def test_clause_that_failed_is_told_with_what_it_met() -> None:
+    rule = _rule("Fraud", condition={"all": [{"field": "data.amount", "op": "gt", "value": 500}, {"field": "source", "op": "eq", "value": "tests"}]})
+    assert _explained(rule, amount=129.5)["Fraud"] == ("unrouted", ("data.amount > 500 was 129.5",), "")
+
+
+def test_not_is_blamed_on_what_said_yes() -> None:
+    rule = _rule("Others", condition={"not": {"field": "type", "op": "prefix", "value": "order."}})
+    (_, clauses, _) = _explained(rule)["Others"]
+    assert len(clauses) == 1
+    assert "order.paid" in clauses[0]
+
+
+def test_rules_for_other_types_are_not_mentioned() -> None:
+    assert set(_explained(_rule("Mine"), _rule("Other", "stock.*"))) == {"Mine"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "delivered", "note"),
+    [
+        (_rule("R"), True, "matched"),
+        (_rule("R", paused=True), True, "matched, is paused now"),
+        (_rule("R"), False, "matches now; it was made or changed after this event"),
+        (_rule("R", condition={"field": "source", "op": "eq", "value": "x"}), True, "matched then, would not match now"),
+    ],
+)
+def test_difference_between_then_and_now_is_told(rule: Any, delivered: bool, note: str) -> None:
+    assert _explained(rule, delivered=("R",) if delivered else ())["R"][2] == note
+
+
+def test_stored_condition_that_is_not_understood_is_left_out() -> None:
+    assert _explained(_rule("Broken", condition={"field": "nonsense", "op": "??"})) == {}
