@@ -31,7 +31,7 @@ REDIS_START_S = 10.0
 HEALTHY_S = 30.0
 HEAD_START_S = 1.5
 # Stopping takes at most the sum of these and SIGNALBOX_SHUTDOWN_GRACE_S: 10 s by default.
-WEB_STOP_S, WORKER_EXTRA_S, REDIS_STOP_S = 2.5, 0.4, 1.0
+WEB_STOP_S, WORKER_EXTRA_S, REDIS_STOP_S = 2.3, 0.3, 0.8
 
 
 class StartFailed(Exception):

@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import math
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
@@ -327,6 +328,7 @@ def _masked(value: str) -> str:
     """A URL keeps everything but its password; any other secret is not shown at all."""
     if "://" not in value:
         return "********"
+    value = re.sub(r"(?<=[?&]password=)[^&]*", "********", value)
     parts = urlsplit(value)
     if parts.password is None:
         return value

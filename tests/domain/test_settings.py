@@ -149,6 +149,8 @@ def test_description_masks_secrets() -> None:
     assert shown["SIGNALBOX_DATABASE_URL"] == "postgresql://hub:********@db/hub"
     assert "pw" not in shown["SIGNALBOX_REDIS_URL"]
     assert SECRET not in str(shown)
+    in_query = Settings(database_url="postgresql:///hub?password=pw-of-db&host=db").describe()
+    assert "pw" not in in_query["SIGNALBOX_DATABASE_URL"]
 
 
 @pytest.mark.parametrize(
