@@ -11,7 +11,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from jobs.worker import Stop, introduce
+from jobs.stopping import Stop, end_process
+from jobs.worker import introduce
 from webapp.domain.errors import HubError, Unavailable
 from webapp.logs import configure_logging
 from webapp.runtime import Runtime, build_runtime
@@ -83,4 +84,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

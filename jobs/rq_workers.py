@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 TASKS = frozenset({DRAIN, RUN_ISOLATED})
 WORKER_TTL_S = 30  # the blocking pop returns twice a minute; a dead connection is noticed soon after
+GOODBYE_S = 0.5
 SETTINGS: dict[str, Any] = {
     "serializer": "json",
     "worker_ttl": WORKER_TTL_S,
@@ -83,6 +84,10 @@ class _Calm(BaseWorker):
         self.on_stop()
 
     def teardown(self) -> None:
+        """Say goodbye, but do not wait for a Redis that hangs: the process may be on its way out."""
+        pool = self.connection.connection_pool
+        pool.disconnect()
+        pool.connection_kwargs["socket_timeout"] = GOODBYE_S
         with suppress(redis.RedisError):
             super().teardown()  # type: ignore[no-untyped-call]
 

@@ -10,7 +10,6 @@ import argparse
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
 import threading
@@ -25,6 +24,7 @@ from jobs import catalog, isolated, tasks
 from jobs.engine import Engine
 from jobs.registry import Registry, load_registry
 from jobs.rq_workers import SETTINGS, IsolatedWorker, SharedWorker, connect
+from jobs.stopping import Stop, end_process
 from webapp.domain.errors import HubError, Unavailable
 from webapp.logs import configure_logging
 from webapp.queue import queue_name
@@ -37,20 +37,8 @@ from webapp.store import deliveries
 log = logging.getLogger(__name__)
 
 RETRY_S = 2.0  # Redis or the database is not there: ask again after this
+HORSE_END_S = 3.0  # beyond the grace: a horse that was asked to go is made to go
 HELD_MARGIN_S = 5.0  # beyond its lease a process whose interpreter is held has lost its work anyway
-
-
-class Stop:
-    """Whether this process was asked to end. Signal handlers set it; waits listen to it."""
-
-    def __init__(self) -> None:
-        self.asked = threading.Event()
-        self.listen()
-
-    def listen(self) -> None:
-        """Be the one that signals reach. RQ puts its own handlers in place while it works."""
-        for sig in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(sig, lambda *_: self.asked.set())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,9 +76,14 @@ def run_shared(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burst:
     tasks.serve_with(engine)
 
     def begin_stop() -> None:
-        stop.asked.set()
         engine.stopping = True
         me.state = "stopping"
+        stop.ask()
+
+    def end() -> None:
+        begin_stop()
+        engine.stop(rt.settings.shutdown_grace_s)
+        _leave(rt, me)
 
     def work() -> None:
         worker = SharedWorker(
@@ -99,9 +92,9 @@ def run_shared(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burst:
         worker.on_stop, worker.is_stopping = begin_stop, stop.asked.is_set
         worker.work(burst=burst)
 
+    stop.then(end)
     _work_until(stop, work, burst)
-    engine.stop(rt.settings.shutdown_grace_s)
-    _leave(rt, me)
+    stop.finish()
 
 
 def run_isolated(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burst: bool) -> None:
@@ -117,12 +110,16 @@ def run_isolated(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burs
         worker.fork_lock = parent.fork_lock
         worker.grace_s = rt.settings.shutdown_grace_s
         worker.on_horse = parent.on_horse
-        worker.on_stop, worker.is_stopping = stop.asked.set, stop.asked.is_set
+        worker.on_stop, worker.is_stopping = stop.ask, stop.asked.is_set
         worker.work(burst=burst)
 
+    def end() -> None:
+        parent.stop(rt.settings.shutdown_grace_s + HORSE_END_S)
+        _leave(rt, me)
+
+    stop.then(end)
     _work_until(stop, work, burst)
-    parent.stop()
-    _leave(rt, me)
+    stop.finish()
 
 
 class Parent:
@@ -144,8 +141,12 @@ class Parent:
         self._rt.db.dispose()
         self._thread.start()
 
-    def stop(self) -> None:
-        """No more heartbeats."""
+    def stop(self, grace_s: float) -> None:
+        """Heartbeats until the horse is gone, then no more."""
+        self._me.state = "stopping"
+        end = time.monotonic() + grace_s
+        while self._delivery is not None and time.monotonic() < end:
+            time.sleep(0.02)
         self._stop.set()
         self._thread.join(timeout=2)
 
@@ -153,7 +154,8 @@ class Parent:
         """A horse is about to run this delivery; with None, it is gone."""
         ended, self._delivery = self._delivery, delivery_id
         self._me.running = 1 if delivery_id else 0
-        self._me.state = "busy" if delivery_id else "idle"
+        if self._me.state != "stopping":
+            self._me.state = "busy" if delivery_id else "idle"
         if delivery_id is None:
             self._me.finished += 1
             self._attempt(lambda: self._prolong(ended, timedelta()))  # if it still runs, nobody runs it
@@ -233,7 +235,7 @@ def _work_until(stop: Stop, work: Callable[[], None], burst: bool) -> None:
         except redis.RedisError as error:
             log.warning("Redis does not answer: %s", error, extra={"action": "redis_awaited"})
         except SystemExit:
-            stop.asked.set()  # told twice: RQ lets go at once, what is running still gets its grace
+            stop.ask()  # told twice: RQ lets go at once, what is running still gets its grace
         finally:
             stop.listen()
         if burst:
@@ -243,4 +245,4 @@ def _work_until(stop: Stop, work: Callable[[], None], burst: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -1,0 +1,178 @@
+"""A plug-in of handlers that do what handlers do in the worst hours of production."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from jobs.handlers import Context, Done, Event, EventHandler, Invalid, Permanent, Retry, Skip, Snooze
+
+
+class Ok(EventHandler):
+    name = "t.ok"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        return {"attempt": ctx.attempt}
+
+
+class Slow(EventHandler):
+    """Leaves a mark when it starts and one when it ends, so that effects can be counted."""
+
+    name = "t.slow"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        mark(event, f"start {ctx.attempt} {os.getpid()}")
+        await asyncio.sleep(float(event.payload.get("seconds", 1)))
+        mark(event, f"end {ctx.attempt}")
+        return Done({"attempt": ctx.attempt})
+
+
+class SlowAlone(Slow):
+    name = "t.slow-alone"
+    isolated = True
+
+
+class Talks(EventHandler):
+    name = "t.talks"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        for step in range(1, 5):
+            ctx.log(f"step {step}")
+            ctx.progress(step, 4, f"step {step}")
+            await asyncio.sleep(float(event.payload.get("pause", 0.3)))
+
+
+class Raises(EventHandler):
+    name = "t.raises"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        raise RuntimeError("it broke")
+
+
+class Exits(EventHandler):
+    name = "t.exits"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        raise SystemExit(3)
+
+
+class Gone(EventHandler):
+    """Takes its process with it, the way a crash in C does."""
+
+    name = "t.gone"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class GoneOnce(EventHandler):
+    name = "t.gone-once"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        if ctx.attempt == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Done({"attempt": ctx.attempt})
+
+
+class LeavesQuietly(EventHandler):
+    name = "t.leaves-quietly"
+    isolated = True
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        os._exit(0)
+
+
+class Blocks(EventHandler):
+    """Sleeps without awaiting: the loop stands still."""
+
+    name = "t.blocks"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        time.sleep(float(event.payload.get("seconds", 60)))
+
+
+class BlocksAlone(Blocks):
+    name = "t.blocks-alone"
+    isolated = True
+
+
+class Stubborn(EventHandler):
+    """Swallows whatever is thrown at it."""
+
+    name = "t.stubborn"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                await asyncio.sleep(0.05)
+            except BaseException:
+                ctx.log("ignored")
+
+
+class StubbornAlone(EventHandler):
+    name = "t.stubborn-alone"
+    isolated = True
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        while True:
+            try:
+                time.sleep(0.05)
+            except BaseException:
+                ctx.log("ignored")
+
+
+class HoldsInterpreter(EventHandler):
+    """In C, without giving the interpreter back: no Python code of the process runs meanwhile."""
+
+    name = "t.holds"
+    isolated = True
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        ctypes.PyDLL(None).sleep(60)
+
+
+class Backtracks(EventHandler):
+    name = "t.backtracks"
+    isolated = True
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        re.match(r"(a+)+$", "a" * 40 + "!")
+
+
+class Chooses(EventHandler):
+    """Ends as the event says."""
+
+    name = "t.chooses"
+
+    async def validate(self, event: Event, ctx: Context) -> None:
+        if event.payload.get("end") == "invalid":
+            raise Invalid("no such thing")
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        from datetime import timedelta
+
+        match event.payload.get("end"):
+            case "skip":
+                return Skip("not for us")
+            case "snooze":
+                return Snooze(timedelta(hours=1), "later") if ctx.attempt == 1 else Done()
+            case "retry":
+                return Retry(timedelta(minutes=2), "busy")
+            case "permanent":
+                raise Permanent("never")
+            case _:
+                return Done()
+
+
+def mark(event: Event, text: str) -> None:
+    """Write into the file that the event names: the outside effect of a handler."""
+    if path := event.payload.get("file"):
+        with Path(path).open("a") as file:
+            file.write(f"{text}\n")
