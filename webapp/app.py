@@ -36,9 +36,9 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
     errors.install(app)
     app.before_request(auth.guard)
     app.after_request(auth.touch_key_later)
+    app.before_request(requests.check_request)  # before the token is looked for: that parses the form
     csrf = CSRFProtect(app)
     csrf.exempt(api.bp)  # keys instead of cookies: see webapp.web.auth
-    app.before_request(requests.check_request)
     render.init_render(app)
     _add_rooms(app)
     _add_sockets(app, runtime)

@@ -55,7 +55,7 @@ def protect(app: Flask, settings: Settings) -> None:
             response.headers.setdefault(name, value)
         response.headers.setdefault("Content-Security-Policy", policy_for(request.host))
         response.headers.setdefault("X-Request-Id", g.get("request_id", ""))
-        if request.endpoint != "static":
+        if request.endpoint != "static" or response.status_code >= 400:
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 

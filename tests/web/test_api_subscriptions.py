@@ -1,0 +1,141 @@
+"""Routing rules over HTTP: created, read, replaced with compare-and-set, paused, resumed, deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support import factories as make
+from tests.support.people import Person, Program, add_program
+from webapp.live import RecordingPublisher, SubscriptionChanged
+from webapp.runtime import Runtime
+from webapp.services.catalog import HandlerInfo, register_handlers
+from webapp.store import tables
+
+RULES = "/api/v1/subscriptions"
+DRAFT: dict[str, Any] = {
+    "name": "Large orders",
+    "pattern": "order.*",
+    "condition": {"field": "data.amount", "op": "gte", "value": 100},
+    "handler": "log",
+    "options": {"secret": "s3cret"},
+    "retry": {"max_attempts": 3},
+    "timeout": "1m30s",
+}
+
+
+@pytest.fixture(autouse=True)
+def handlers(sqlite_rt: Runtime) -> None:
+    register_handlers(sqlite_rt, [HandlerInfo("log", "Writes a line."), HandlerInfo("crunch", isolated=True)])
+
+
+def test_subscription_is_created_and_routes_from_then_on(api: Program, sqlite_rt: Runtime) -> None:
+    answer = api.post(RULES, DRAFT)
+    assert answer.status_code == 201
+    document = answer.json
+    assert document is not None
+    assert answer.headers["ETag"] == '"1"'
+    assert answer.headers["Location"] == f"{RULES}/{document['id']}"
+    assert {name: document[name] for name in ("name", "pattern", "condition", "options", "timeout", "state", "revision")} == {
+        "name": "Large orders", "pattern": "order.*", "condition": DRAFT["condition"], "options": {"secret": "s3cret"},
+        "timeout": "1m30s", "state": "active", "revision": 1,
+    }  # fmt: skip
+    assert document["retry"]["max_attempts"] == 3
+    for amount, n in ((99, 0), (100, 1)):
+        posted = api.post("/api/v1/events", {"type": "order.paid", "payload": {"amount": amount}})
+        assert len(posted.json["subscriptions"]) == n  # type: ignore[index]
+    assert isinstance(sqlite_rt.live, RecordingPublisher)
+    assert SubscriptionChanged(document["id"], "active") in sqlite_rt.live.facts
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"name": ""}, "/name"),
+        ({"name": "a\nb"}, "/name"),
+        ({"pattern": "Order.*"}, "/pattern"),
+        ({"pattern": 5}, "/pattern"),
+        ({"condition": {"all": [{"field": "type", "op": "like", "value": "x"}]}}, "/condition/all/0/op"),
+        ({"condition": {"field": "type", "op": "matches", "value": "(a+)+$"}}, "/condition/op"),
+        ({"condition": []}, "/condition"),
+        ({"handler": "os.system"}, "/handler"),
+        ({"handler": None}, "/handler"),
+        ({"options": []}, "/options"),
+        ({"retry": {"max_attempts": 0}}, "/retry/max_attempts"),
+        ({"retry": {"delays_s": [-1]}}, "/retry/delays_s/0"),
+        ({"timeout": "soon"}, "/timeout"),
+        ({"timeout": 0}, "/timeout"),
+        ({"id": "sub_mine"}, "/id"),
+        ({"paused_at": None}, "/paused_at"),
+    ],
+)
+def test_faulty_subscription_is_refused_with_a_pointer(
+    api: Program, sqlite_rt: Runtime, change: dict[str, Any], pointer: str
+) -> None:
+    answer = api.post(RULES, DRAFT | change)
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert answer.json["errors"][0]["pointer"] == pointer
+    assert make.rows_of(sqlite_rt, tables.subscriptions) == []
+
+
+def test_every_fault_is_named_at_once(api: Program) -> None:
+    answer = api.post(RULES, {"name": "", "pattern": "!", "handler": "none", "timeout": "x"})
+    assert {fault["pointer"] for fault in answer.json["errors"]} == {"/name", "/pattern", "/handler", "/timeout"}  # type: ignore[index]
+
+
+def test_replace_needs_the_present_revision_when_one_is_named(api: Program) -> None:
+    path = api.post(RULES, DRAFT).headers["Location"]
+    first = api.send("PUT", path, DRAFT | {"name": "One"}, headers={"If-Match": '"1"'})
+    assert (first.status_code, first.headers["ETag"]) == (200, '"2"')
+    for stale in ('"1"', "1", '"x"', '"1", "2"'):
+        late = api.send("PUT", path, DRAFT | {"name": "Two"}, headers={"If-Match": stale})
+        assert late.status_code == 412
+        assert late.json["type"] == "/problems/stale-revision"  # type: ignore[index]
+    assert api.get(path).json["name"] == "One"  # type: ignore[index]
+    assert api.send("PUT", path, DRAFT | {"name": "Three"}).json["revision"] == 3  # type: ignore[index]
+
+
+def test_pause_holds_and_resume_releases(api: Program) -> None:
+    path = api.post(RULES, DRAFT | {"condition": None}).headers["Location"]
+    paused = api.post(f"{path}/pause", {"reason": "maintenance"})
+    assert (paused.json["state"], paused.json["pause_reason"]) == ("paused", "maintenance")  # type: ignore[index]
+    assert api.post(f"{path}/pause").status_code == 409
+    posted = api.post("/api/v1/events", {"type": "order.paid"}).json
+    assert posted is not None
+    assert posted["deliveries"][0]["state"] == "held"
+    assert api.post(f"{path}/resume").json["state"] == "active"  # type: ignore[index]
+    assert api.post(f"{path}/resume").status_code == 409
+    assert api.get(posted["deliveries"][0]["links"]["self"]).json["state"] == "pending"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("body", [b'{"reason": 5}', b'{"why": "x"}', b"[]", b'"x"'])
+def test_pause_with_an_odd_body_is_refused(api: Program, body: bytes) -> None:
+    path = api.post(RULES, DRAFT).headers["Location"]
+    assert api.send("POST", f"{path}/pause", data=body).status_code == 422
+    assert api.get(path).json["state"] == "active"  # type: ignore[index]
+
+
+def test_delete_cancels_and_the_rule_is_gone(api: Program) -> None:
+    path = api.post(RULES, DRAFT | {"condition": None}).headers["Location"]
+    posted = api.post("/api/v1/events", {"type": "order.paid"}).json
+    assert posted is not None
+    assert api.send("DELETE", path).status_code == 204
+    for method in ("GET", "DELETE"):
+        assert api.send(method, path).status_code == 404
+    assert api.get(posted["deliveries"][0]["links"]["self"]).json["state"] == "cancelled"  # type: ignore[index]
+    assert api.get(RULES).json["data"] == []  # type: ignore[index]
+
+
+def test_options_are_hidden_from_those_who_only_look(app: Any, api: Program, as_viewer: Person) -> None:
+    path = api.post(RULES, DRAFT).headers["Location"]
+    for reader in (as_viewer, add_program(app, "viewer")):
+        assert reader.get(path).json["options"] is None  # type: ignore[index]
+        assert "s3cret" not in reader.get(RULES).text
+
+
+def test_handlers_are_listed_with_their_schemas(api: Program) -> None:
+    assert [(one["name"], one["isolated"]) for one in api.get("/api/v1/handlers").json["data"]] == [  # type: ignore[index]
+        ("crunch", True), ("log", False),
+    ]  # fmt: skip

@@ -1,0 +1,81 @@
+"""One table from what went wrong to its answer: problem document, part or page; never a stack."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from flask import Flask
+
+from tests.support.people import HTMX, Person, Program
+from webapp.web.auth import public
+
+
+@pytest.fixture
+def broken(app: Flask) -> Flask:
+    @public
+    def crash() -> str:
+        raise RuntimeError("SELECT secret FROM /work")
+
+    app.add_url_rule("/api/v1/crash", "crash_api", crash)
+    app.add_url_rule("/crash", "crash_page", crash)
+    return app
+
+
+@pytest.mark.parametrize("path", ["/api/v1/crash", "/crash"])
+def test_crash_is_logged_with_its_id_and_tells_the_client_nothing_else(
+    broken: Flask, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = broken.test_client().get(path)
+    assert answer.status_code == 500
+    for word in ("secret", "RuntimeError", "Traceback"):
+        assert word not in answer.text
+    assert answer.headers["X-Request-Id"] in answer.text
+    (record,) = (one for one in caplog.records if getattr(one, "action", "") == "request_crashed")
+    assert record.exc_info
+    assert getattr(record, "request_id") == answer.headers["X-Request-Id"]  # noqa: B009
+
+
+def test_crash_of_a_part_is_a_part(broken: Flask) -> None:
+    answer = broken.test_client().get("/crash", headers=HTMX)
+    assert answer.status_code == 500
+    assert "<html" not in answer.text
+    assert answer.headers["Vary"] == "HX-Request, Cookie" or "HX-Request" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "slug"),
+    [
+        ("GET", "/api/v1/nothing", 404, "not-found"),
+        ("GET", "/api/nothing", 404, "not-found"),
+        ("PATCH", "/api/v1/events", 405, "method-not-allowed"),
+        ("DELETE", "/api/v1/events/x", 405, "method-not-allowed"),
+        ("TRACE", "/api/v1/events", 405, "method-not-allowed"),
+    ],
+)
+def test_api_tells_http_errors_as_problems(api: Program, method: str, path: str, status: int, slug: str) -> None:
+    answer = api.send(method, path)
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["type"] == f"/problems/{slug}"  # type: ignore[index]
+    if status == 405:
+        assert "GET" in answer.headers["Allow"]
+
+
+def test_page_that_is_not_there_is_a_page_and_a_part_for_htmx(signed_in: Person) -> None:
+    page, part = signed_in.get("/nothing"), signed_in.part("/nothing")
+    assert page.status_code == part.status_code == 404
+    assert "<html" in page.text
+    assert "<html" not in part.text
+
+
+def test_forbidden_page_says_why(as_viewer: Person) -> None:
+    answer = as_viewer.get("/settings/users")
+    assert answer.status_code == 403
+    assert "viewer" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/../etc/passwd", "/static/../wsgi.py", "/static/%2e%2e/wsgi.py", "/%2e%2e/x", "/static//etc/passwd"])
+def test_paths_do_not_lead_out(stranger: Person, path: str) -> None:
+    assert stranger.get(path).status_code in (302, 308, 404)
