@@ -19,7 +19,7 @@ from tests.support.people import HTMX, Person
 from webapp.runtime import Runtime
 from webapp.store import tables
 
-NASTY = '<img src=x onerror=alert(1)>"\'</script>'
+NASTY = "<img src=x onerror=alert(1)>\"'</script>"
 
 
 def _soup(answer: TestResponse) -> BeautifulSoup:
@@ -37,7 +37,14 @@ def _uids(page: BeautifulSoup) -> list[str]:
 
 
 def _form(**fields: Any) -> dict[str, Any]:
-    return {"type": "order.paid", "source": "tests", "payload": "{}", "labels": "", "subject": "", "once": "web_1"} | fields
+    return {
+        "type": "order.paid",
+        "source": "tests",
+        "payload": "{}",
+        "labels": "",
+        "subject": "",
+        "once": "web_1",
+    } | fields
 
 
 @pytest.fixture
@@ -46,14 +53,18 @@ def busy_event(sqlite_rt: Runtime, clock: Clock) -> str:
     rt = sqlite_rt
     with rt.db.write() as conn:
         conn.execute(insert(tables.handlers), [_handler(rt, name) for name in ("log", "webhook")])
-    uid = make_event(rt, type="order.paid", payload={"amount": 129.5, "note": NASTY}, labels={"tier": NASTY}, subject=NASTY)
+    uid = make_event(
+        rt, type="order.paid", payload={"amount": 129.5, "note": NASTY}, labels={"tier": NASTY}, subject=NASTY
+    )
     rules = {
         name: make_subscription(rt, name=name, pattern="order.*", handler="webhook")
         for name in ("Receipt", "Warehouse", "Invoice", "Archive", NASTY)
     }
     make_subscription(rt, name="Fraud", pattern="order.*", condition={"field": "data.amount", "op": "gt", "value": 500})
     now = rt.clock()
-    done = make_delivery(rt, uid, rules["Receipt"], state="succeeded", attempt=1, tries_used=1, started_at=now, finished_at=now)
+    done = make_delivery(
+        rt, uid, rules["Receipt"], state="succeeded", attempt=1, tries_used=1, started_at=now, finished_at=now
+    )
     make_attempt(rt, done, outcome="succeeded", error_type=None, error_message=None, stack=None)
     failing = {"error_type": "UpstreamError", "error_message": NASTY, "tries_used": 2, "attempt": 2}
     waiting = make_delivery(rt, uid, rules["Warehouse"], state="waiting", due_at=now + timedelta(seconds=30), **failing)
@@ -111,7 +122,9 @@ def test_event_page_says_why_a_subscription_did_not_match(signed_in: Person, bus
     assert "data.amount > 500 was 129.5" in _words(section)  # type: ignore[arg-type]
 
 
-def test_event_page_offers_the_buttons_that_fit_the_state(signed_in: Person, busy_event: str, sqlite_rt: Runtime) -> None:
+def test_event_page_offers_the_buttons_that_fit_the_state(
+    signed_in: Person, busy_event: str, sqlite_rt: Runtime
+) -> None:
     page = _soup(signed_in.get(f"/events/{busy_event}"))
     offered = {
         row_of(sqlite_rt, tables.deliveries, str(card["id"]).removeprefix("events-delivery-")).state: sorted(
@@ -170,7 +183,9 @@ def test_event_page_stops_asking_when_all_has_ended(signed_in: Person, sqlite_rt
     assert asked == [True, False]
 
 
-@pytest.mark.parametrize("path", ["/events/nope", "/events/nope/live", "/events/nope/row", "/events/nope/answer", "/events/new?again=nope"])
+@pytest.mark.parametrize(
+    "path", ["/events/nope", "/events/nope/live", "/events/nope/row", "/events/nope/answer", "/events/new?again=nope"]
+)
 def test_missing_event_is_not_found(signed_in: Person, path: str) -> None:
     assert signed_in.get(path).status_code == 404
     assert signed_in.part(path).status_code == 404
@@ -275,7 +290,9 @@ def test_row_part_is_the_row_of_the_list(signed_in: Person, sqlite_rt: Runtime) 
     assert row in " ".join(signed_in.part("/events").text.split())
 
 
-@pytest.mark.parametrize("query", ["before=zzz", "after=zzz", "through=zzz", "before=%00", "type=" + "x" * 5000, "after='--"])
+@pytest.mark.parametrize(
+    "query", ["before=zzz", "after=zzz", "through=zzz", "before=%00", "type=" + "x" * 5000, "after='--"]
+)
 def test_list_survives_a_mistyped_address(signed_in: Person, sqlite_rt: Runtime, query: str) -> None:
     make_event(sqlite_rt)
     assert signed_in.get(f"/events?{query}").status_code in (200, 400, 422)
@@ -288,7 +305,12 @@ def test_form_sends_an_event_and_shows_what_became_of_it(as_operator: Person, sq
     make_subscription(sqlite_rt, name="Receipt")
     answer = _soup(as_operator.post("/events", _form(payload='{"amount": 5}', labels="tier=gold"), headers=HTMX))
     (event,) = rows_of(sqlite_rt, tables.events)
-    assert (event.type, event.source, event.labels, event.payload) == ("order.paid", "tests", {"tier": "gold"}, '{"amount":5}')
+    assert (event.type, event.source, event.labels, event.payload) == (
+        "order.paid",
+        "tests",
+        {"tier": "gold"},
+        '{"amount":5}',
+    )
     shown = answer.select_one("#events-answer")
     assert shown is not None and shown["data-live-id"] == event.uid
     assert "Receipt Pending" in _words(shown)

@@ -16,7 +16,7 @@ from tests.support.people import Person
 from webapp.web import filters, render
 
 HOSTILE = [
-    '<script>alert(1)</script>',
+    "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "</span></pre><b>",
     "{{ 7 * 7 }}",
@@ -35,7 +35,13 @@ def test_json_tokens_keep_hostile_text_as_text(text: str) -> None:
     assert all(OURS.fullmatch(tag) for tag in TAG.findall(shown))
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=12,
+    )
+)
 def test_json_tokens_show_the_same_document_when_read_back(value: object) -> None:
     shown = str(filters.json_tokens(json.dumps(value)))
     assert json.loads(unescape(OURS.sub("", shown))) == value
@@ -75,13 +81,16 @@ def test_duration_says(seconds: float | None, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(None, "–"), (0, "0 B"), (1023, "1023 B"), (1434, "1.4 KiB"), (3 << 20, "3.0 MiB"), (5 << 30, "5.0 GiB")]
+    ("count", "words"),
+    [(None, "–"), (0, "0 B"), (1023, "1023 B"), (1434, "1.4 KiB"), (3 << 20, "3.0 MiB"), (5 << 30, "5.0 GiB")],
 )
 def test_size_says(count: int | None, words: str) -> None:
     assert filters.size(count) == words
 
 
-@pytest.mark.parametrize(("value", "words"), [(None, "–"), (18204, "18,204"), (2.5, "2.5"), (2.0, "2"), (1234.567, "1,234.57")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(None, "–"), (18204, "18,204"), (2.5, "2.5"), (2.0, "2"), (1234.567, "1,234.57")]
+)
 def test_number_says(value: float | None, words: str) -> None:
     assert filters.number(value) == words
 
@@ -98,7 +107,8 @@ def test_instants_are_told_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(-3, "just now"), (0.4, "just now"), (12.9, "12 s ago"), (185, "3 min ago"), (7300, "2 h ago"), (4e5, "4 d ago")]
+    ("seconds", "words"),
+    [(-3, "just now"), (0.4, "just now"), (12.9, "12 s ago"), (185, "3 min ago"), (7300, "2 h ago"), (4e5, "4 d ago")],
 )
 def test_ago_says(app: Flask, seconds: float, words: str) -> None:
     with app.app_context():
@@ -120,7 +130,7 @@ def test_until_says_now_when_it_is_late(app: Flask) -> None:
 def test_htmx_gets_the_part_and_a_browser_the_page(signed_in: Person) -> None:
     page, part = signed_in.get("/events"), signed_in.part("/events")
     assert "<!doctype html>" in page.text
-    assert part.text.lstrip().startswith("<div id=\"events-table\"")
+    assert part.text.lstrip().startswith('<div id="events-table"')
 
 
 @pytest.mark.parametrize("header", ["HX-History-Restore-Request", "HX-Boosted"])

@@ -97,14 +97,24 @@ def _rule(name: str, pattern: str = "order.*", condition: Any = None, paused: bo
     )
 
 
-def _explained(*rules: Any, delivered: tuple[str, ...] = (), **payload: Any) -> dict[str, tuple[str, tuple[str, ...], str]]:
+def _explained(
+    *rules: Any, delivered: tuple[str, ...] = (), **payload: Any
+) -> dict[str, tuple[str, tuple[str, ...], str]]:
     event = Event(id="1", type="order.paid", payload=payload, timestamp=START, source="tests", version=1)
     verdicts = explain(event, rules, dict.fromkeys(delivered, True), START)
     return {one.name: (one.state, one.clauses, one.note) for one in verdicts}
 
 
 def test_clause_that_failed_is_told_with_what_it_met() -> None:
-    rule = _rule("Fraud", condition={"all": [{"field": "data.amount", "op": "gt", "value": 500}, {"field": "source", "op": "eq", "value": "tests"}]})
+    rule = _rule(
+        "Fraud",
+        condition={
+            "all": [
+                {"field": "data.amount", "op": "gt", "value": 500},
+                {"field": "source", "op": "eq", "value": "tests"},
+            ]
+        },
+    )
     assert _explained(rule, amount=129.5)["Fraud"] == ("unrouted", ("data.amount > 500 was 129.5",), "")
 
 
@@ -125,7 +135,11 @@ def test_rules_for_other_types_are_not_mentioned() -> None:
         (_rule("R"), True, "matched"),
         (_rule("R", paused=True), True, "matched, is paused now"),
         (_rule("R"), False, "matches now; it was made or changed after this event"),
-        (_rule("R", condition={"field": "source", "op": "eq", "value": "x"}), True, "matched then, would not match now"),
+        (
+            _rule("R", condition={"field": "source", "op": "eq", "value": "x"}),
+            True,
+            "matched then, would not match now",
+        ),
     ],
 )
 def test_difference_between_then_and_now_is_told(rule: Any, delivered: bool, note: str) -> None:

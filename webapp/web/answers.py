@@ -33,6 +33,14 @@ def done(message: str, *, back: str, go: str = "") -> Response:
     return render.toast(Response(status=204), message, **changed)
 
 
+def list_or_part(page: str, part: str, *, here: str, **context: Any) -> Response:
+    """A filtered list. When its form (of id ``filters``) asked, the address bar gets the tidy address of what is shown."""
+    response = render.page_or_part(page, part, here=here, **context)
+    if request.headers.get("HX-Trigger") == "filters":
+        response.headers["HX-Push-Url"] = here
+    return response
+
+
 def since_of(name: str, now: datetime) -> datetime | None:
     """The start of the stretch that the filter names; ``None`` for any time (and for what it does not know)."""
     return now - SINCE[name][1] if name in SINCE else None

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint, Response, request
 
 from webapp.store import feed_audit as feed
-from webapp.web import render
-from webapp.web.answers import url_with
+from webapp.web.answers import list_or_part, url_with
 from webapp.web.auth import require
 from webapp.web.context import get_runtime
 
@@ -56,7 +55,7 @@ def index() -> Response:
     with get_runtime().db.read() as conn:
         page = feed.search(conn, wanted.to_store(), before=before)
         actions = feed.known_actions(conn)
-    return render.page_or_part(
+    return list_or_part(
         "audit/index.html",
         "audit/_table.html",
         found=page,

@@ -16,7 +16,7 @@ from webapp.services import operate
 from webapp.store import feed_deliveries as feed
 from webapp.store.feed_subscriptions import list_names
 from webapp.web import render
-from webapp.web.answers import SINCE, done, since_of, url_with
+from webapp.web.answers import SINCE, done, list_or_part, since_of, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 
@@ -58,7 +58,7 @@ def index() -> Response:
         page = feed.list_deliveries(conn, wanted.to_store(), before=before)
         counts = feed.count_states(conn, wanted.subscription)
         names = list_names(conn)
-    return render.page_or_part(
+    return list_or_part(
         "deliveries/index.html",
         "deliveries/_view.html",
         found=page,

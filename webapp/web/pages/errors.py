@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from webapp.store import feed_errors as feed
 from webapp.store.feed_subscriptions import list_names
 from webapp.web import render
-from webapp.web.answers import SINCE, since_of, url_with
+from webapp.web.answers import SINCE, list_or_part, since_of, url_with
 from webapp.web.auth import require
 from webapp.web.context import get_runtime
 
@@ -51,7 +51,7 @@ def index() -> Response:
         page = feed.list_errors(conn, wanted.to_store(), before=before)
         groups = () if before else feed.group_errors(conn, since_of(grouped_over, rt.clock()))
         names = list_names(conn)
-    return render.page_or_part(
+    return list_or_part(
         "errors/index.html",
         "errors/_view.html",
         found=page,

@@ -19,7 +19,7 @@ from webapp.services.catalog import list_handlers
 from webapp.store import feed_deliveries
 from webapp.store import feed_subscriptions as feed
 from webapp.web import render
-from webapp.web.answers import done, url_with
+from webapp.web.answers import done, list_or_part, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.deliveries import can
@@ -43,7 +43,7 @@ def index() -> Response:
     wanted = feed.SubscriptionFilter(request.args.get("q", "").strip()[:200], state)
     with rt.db.read() as conn:
         page = feed.list_subscriptions(conn, wanted, now=rt.clock(), after=after)
-    return render.page_or_part(
+    return list_or_part(
         "subscriptions/index.html",
         "subscriptions/_table.html",
         found=page,

@@ -1,0 +1,169 @@
+"""Who may listen to live facts: nobody without a living session, nobody from elsewhere, nobody for longer than allowed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+import simple_websocket
+from flask import Flask
+from sqlalchemy import delete
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from tests.support.clock import Clock
+from tests.support.people import Person
+from webapp.live import NAMESPACE
+from webapp.runtime import Runtime
+from webapp.store import tables
+from webapp.web import sockets
+from webapp.web.sockets import is_same_origin
+
+OPEN = "/socket.io/?EIO=4&transport=websocket"
+HELLO = f"40{NAMESPACE},"
+
+
+@pytest.fixture
+def server(app: Flask) -> Iterator[BaseWSGIServer]:
+    """The app on a port of its own: the test client cannot upgrade."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def connect(server: BaseWSGIServer) -> Iterator[Callable[..., simple_websocket.Client]]:
+    """Opens sockets as a browser of that person would."""
+    opened = []
+
+    def dial(person: Person) -> simple_websocket.Client:
+        client = simple_websocket.Client(f"ws://127.0.0.1:{server.port}{OPEN}", headers=_headers(person))
+        opened.append(client)
+        return client
+
+    yield dial
+    for client in opened:
+        if client.connected:
+            client.close()
+        client.sock.close()
+
+
+def _headers(person: Person | None, port: str = "") -> dict[str, str]:
+    cookie = person.client.get_cookie("signalbox") if person is not None else None
+    given = {"Cookie": f"signalbox={cookie.value}"} if cookie else {}
+    return {"Origin": f"http://127.0.0.1{port}"} | given  # this client says Host without its port
+
+
+def _refusal(server: BaseWSGIServer, person: Person | None, **headers: str) -> int:
+    """The status that an upgrade is answered with."""
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=5)) as http:
+        http.request("GET", OPEN, headers=upgrade | _headers(person, f":{server.port}") | headers)
+        return http.getresponse().status
+
+
+def _join(client: simple_websocket.Client) -> str:
+    assert str(client.receive(timeout=5)).startswith("0{")
+    client.send(HELLO)
+    return str(client.receive(timeout=5))
+
+
+def _listeners(app: Flask) -> sockets.Listeners:
+    found: sockets.Listeners = app.extensions["signalbox.listeners"]
+    return found
+
+
+def test_signed_in_person_hears_facts(app: Flask, as_viewer: Person, connect: Any) -> None:
+    client = connect(as_viewer)
+    assert _join(client).startswith(HELLO)
+    app.extensions["socketio"].emit("event.changed", {"items": [], "more": 3}, namespace=NAMESPACE)
+    kind, body = json.loads(str(client.receive(timeout=5)).removeprefix(f"42{NAMESPACE},"))
+    assert (kind, body) == ("event.changed", {"items": [], "more": 3})
+
+
+def test_stranger_is_refused_before_a_socket_is_made(stranger: Person, server: BaseWSGIServer) -> None:
+    assert [_refusal(server, person) for person in (None, stranger)] == [401, 401]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null"])
+def test_page_from_elsewhere_is_refused(as_viewer: Person, server: BaseWSGIServer, origin: str) -> None:
+    assert _refusal(server, as_viewer, Origin=origin) == 400
+
+
+def test_polling_transport_is_refused(as_viewer: Person) -> None:
+    assert as_viewer.get("/socket.io/?EIO=4&transport=polling").status_code == 400
+
+
+def test_large_frame_ends_the_socket(as_viewer: Person, connect: Any) -> None:
+    client = connect(as_viewer)
+    _join(client)
+    client.send("4" * (sockets.MAX_FRAME + 1))
+    with pytest.raises(simple_websocket.ConnectionClosed):
+        while client.receive(timeout=5) is not None:
+            pass
+
+
+def test_what_a_client_sends_changes_nothing(sqlite_rt: Runtime, as_viewer: Person, connect: Any) -> None:
+    client = connect(as_viewer)
+    _join(client)
+    client.send(f'42{NAMESPACE},["event.changed",{{"items":[]}}]')
+    client.send("2")  # a ping of the engine: something to wait for
+    assert client.receive(timeout=0.3) is None
+    assert client.connected
+
+
+@pytest.mark.parametrize("how", ["signed out", "idle", "disabled"])
+def test_ended_session_takes_its_sockets_along(
+    app: Flask, sqlite_rt: Runtime, clock: Clock, as_viewer: Person, as_operator: Person, connect: Any, how: str
+) -> None:
+    client, other = connect(as_viewer), connect(as_operator)
+    _join(client), _join(other)
+    with sqlite_rt.db.write() as conn:
+        mine = tables.sessions.c.user_id == as_viewer.user_id
+        if how == "signed out":
+            conn.execute(delete(tables.sessions).where(mine))
+        elif how == "disabled":
+            users = tables.users
+            conn.execute(users.update().where(users.c.id == as_viewer.user_id).values(disabled_at=clock()))
+        else:
+            conn.execute(tables.sessions.update().where(mine).values(seen_at=clock() - timedelta(days=2)))
+    _listeners(app).check()
+    assert str(client.receive(timeout=5)).startswith(f"41{NAMESPACE}")
+    assert other.receive(timeout=0.3) is None
+    assert other.connected
+
+
+def test_one_session_cannot_take_every_socket(as_viewer: Person, connect: Any) -> None:
+    answers = [_join(connect(as_viewer)) for _ in range(sockets.PER_SESSION + 1)]
+    assert [answer.startswith(HELLO) for answer in answers] == [True] * sockets.PER_SESSION + [False]
+
+
+@pytest.mark.parametrize(
+    ("origin", "public_url", "ours"),
+    [
+        ("http://hub.example:8000", "", True),
+        ("https://hub.example:8000", "", True),
+        ("https://hub.example", "https://hub.example", True),
+        ("https://hub.example", "", False),
+        ("http://hub.example:8000.evil.example", "", False),
+        ("http://evil.example", "https://hub.example", False),
+        ("file://hub.example:8000", "", False),
+        (None, "", False),
+        ("null", "", False),
+    ],
+)
+def test_origin_is_ours(origin: str | None, public_url: str, ours: bool) -> None:
+    environ = {"HTTP_HOST": "hub.example:8000", "HTTP_X_FORWARDED_HOST": "evil.example"}
+    assert is_same_origin(origin, environ, public_url) is ours
