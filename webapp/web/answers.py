@@ -21,16 +21,16 @@ SINCE = {
 }
 
 
-def done(message: str, *, back: str, go: str = "") -> Response:
+def done(message: str, *, back: str, go: str = "", tone: str = "succeeded") -> Response:
     """Say what was done. ``back`` is where a plain browser goes; ``go`` sends an htmx page elsewhere as well."""
     if not render.wants_part() or go:
-        flash(message, "succeeded")
+        flash(message, tone)
     if not render.wants_part():
         return make_response(redirect(go or _referrer() or back, 303))
     if go:
         return Response(status=204, headers={"HX-Redirect": go})
     changed = dict.fromkeys(("live:changed", "live:events", "live:subscriptions", "counts:changed"), "")
-    return render.toast(Response(status=204), message, **changed)
+    return render.toast(Response(status=204), message, tone=tone, **changed)
 
 
 def list_or_part(page: str, part: str, *, here: str, **context: Any) -> Response:
