@@ -13,9 +13,9 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 from webapp.logs import configure_logging
-from webapp.settings import Settings
+from webapp.settings import load_settings
 
-settings = Settings.from_env()
+settings = load_settings()
 configure_logging(settings, "web")
 
 

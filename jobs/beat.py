@@ -20,7 +20,7 @@ from webapp.services import presence, upkeep
 from webapp.services.presence import Presence
 from webapp.settings import Settings, SettingsError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("jobs.beat")  # it runs as __main__
 
 GAP_S = 3.0
 PRUNE_S = 60.0

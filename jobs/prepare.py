@@ -16,7 +16,7 @@ from webapp.domain.errors import HubError
 from webapp.logs import configure_logging
 from webapp.runtime import build_runtime
 from webapp.services.accounts import first_admin_link
-from webapp.settings import Settings, SettingsError
+from webapp.settings import Settings, load_settings
 from webapp.store.migrate import upgrade
 
 
@@ -32,11 +32,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
 
 
 def main() -> int:
-    try:
-        settings = Settings.from_env()
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    settings = load_settings()
     configure_logging(settings, "prepare")
     try:
         told = prepare(settings)

@@ -34,7 +34,7 @@ from webapp.services.presence import Presence
 from webapp.settings import Settings, SettingsError
 from webapp.store import deliveries
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("jobs.worker")  # it runs as __main__
 
 RETRY_S = 2.0  # Redis or the database is not there: ask again after this
 HORSE_END_S = 3.0  # beyond the grace: a horse that was asked to go is made to go

@@ -179,6 +179,14 @@ class Settings:
         }
 
 
+def load_settings() -> Settings:
+    """The settings of this process; when they are wrong, the process ends with a line for each error."""
+    try:
+        return Settings.from_env()
+    except SettingsError as error:
+        raise SystemExit("\n".join(f"signalbox: {line}" for line in error.errors)) from None
+
+
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()

@@ -205,6 +205,17 @@ def test_start_is_refused_in_one_line_when_the_database_does_not_answer(tmp_path
     assert "SIGNALBOX_DATABASE_URL is right" in _only_line(run)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"), ("flask", "--app", "wsgi", "routes"), ("jobs.worker",)],
+)
+def test_process_on_its_own_tells_a_line_for_each_error_when_settings_are_wrong(arguments: tuple[str, ...]) -> None:
+    env = os.environ | {"SIGNALBOX_PROT": "1"}
+    command = [sys.executable, "-m", *arguments]
+    run = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=30)
+    assert "SIGNALBOX_PROT: no such setting" in _only_line(run)
+
+
 def test_check_says_so_when_everything_is_in_place(tmp_path: Path) -> None:
     run = _run("check", SIGNALBOX_VAR_DIR=str(tmp_path), SIGNALBOX_PORT=str(free_port()))
     assert (run.returncode, run.stdout) == (0, "signalbox: everything is in place\n")
