@@ -16,6 +16,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 
 from jobs.handlers.base import EventHandler
+from webapp.domain.optionschema import unsupported_keywords
 
 log = logging.getLogger(__name__)
 
@@ -115,4 +116,6 @@ def _fault(handler: type[EventHandler]) -> str | None:
         return "has no process()"
     if not isinstance(handler.options_schema, Mapping):
         return "has an options_schema that is no mapping"
+    if unchecked := unsupported_keywords(handler.options_schema):
+        return f"has an options_schema with what the hub cannot check: {', '.join(unchecked)}"
     return None

@@ -30,9 +30,9 @@ class WebhookHandler(EventHandler):
     options_schema: ClassVar = {
         "type": "object",
         "properties": {
-            "url": {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2000},
+            "url": {"type": "string", "format": "uri", "maxLength": 2000},
             "secret": {"type": "string", "maxLength": 500, "description": "Signs each call (Standard Webhooks)"},
-            "headers": {"type": "object", "additionalProperties": {"type": "string"}, "maxProperties": 50},
+            "headers": {"type": "object", "description": "Further headers, name to value"},
         },
         "required": ["url"],
         "additionalProperties": False,

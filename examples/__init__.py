@@ -1,0 +1,1 @@
+"""Plug-ins to read, run and copy."""
