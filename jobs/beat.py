@@ -18,7 +18,7 @@ from webapp.logs import configure_logging
 from webapp.runtime import Runtime, build_runtime
 from webapp.services import presence, upkeep
 from webapp.services.presence import Presence
-from webapp.settings import Settings, SettingsError
+from webapp.settings import load_settings
 
 log = logging.getLogger("jobs.beat")  # it runs as __main__
 
@@ -63,11 +63,7 @@ class Beat:
 
 def main() -> int:
     """Run until told to stop."""
-    try:
-        settings = Settings.from_env()
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    settings = load_settings()
     configure_logging(settings, "beat")
     stop = Stop()
     rt = build_runtime(settings)

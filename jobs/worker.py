@@ -31,7 +31,7 @@ from webapp.queue import queue_name
 from webapp.runtime import Runtime, build_runtime
 from webapp.services import presence
 from webapp.services.presence import Presence
-from webapp.settings import Settings, SettingsError
+from webapp.settings import load_settings
 from webapp.store import deliveries
 
 log = logging.getLogger("jobs.worker")  # it runs as __main__
@@ -44,11 +44,7 @@ HELD_MARGIN_S = 5.0  # beyond its lease a process whose interpreter is held has 
 def main(arguments: list[str] | None = None) -> int:
     """Run until told to stop (or, with ``--burst``, until there is nothing to do)."""
     options = _options(arguments)
-    try:
-        settings = Settings.from_env()
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    settings = load_settings()
     configure_logging(settings, "isolated" if options.isolated else "worker")
     stop = Stop()
     rt = build_runtime(settings)
