@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -11,11 +11,13 @@ from sqlalchemy import Connection, select
 from webapp.store.engine import within
 from webapp.store.tables import deliveries, subscriptions
 
+INSERT = deliveries.insert()
 
-def insert_deliveries(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+
+def insert_deliveries(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert new deliveries; all rows have the same keys."""
     if rows:
-        conn.execute(deliveries.insert(), [dict(row) for row in rows])
+        conn.execute(INSERT, list(rows))
 
 
 def deliveries_of(conn: Connection, uids: Sequence[str]) -> dict[str, list[tuple[str, str, str, str]]]:

@@ -12,6 +12,7 @@ from webapp.domain.access import Actor
 from webapp.store.tables import audit
 
 MAX_WORDS = 2000
+INSERT = audit.insert()
 
 
 def entry(
@@ -53,7 +54,7 @@ def add(conn: Connection, **fields: Any) -> None:
 def add_many(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write entries made by ``entry``."""
     if rows:
-        conn.execute(audit.insert(), list(rows))
+        conn.execute(INSERT, list(rows))
 
 
 def _texts(details: Mapping[str, Any]) -> list[str]:

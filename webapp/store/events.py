@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
@@ -16,6 +17,8 @@ from webapp.domain.events import Event
 from webapp.store.engine import within
 from webapp.store.tables import events
 
+INSERT = events.insert()  # statements of the hot path are built once
+
 Sender = tuple[str, str]  # (source, sender's id): unique
 
 
@@ -24,13 +27,17 @@ def insert_events(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> set[st
     fresh = [row for row in rows if row["id"] == row["uid"]]  # a generated id cannot clash
     named = sorted((row for row in rows if row["id"] != row["uid"]), key=lambda row: (row["source"], row["id"]))
     if fresh:
-        conn.execute(events.insert(), fresh)
+        conn.execute(INSERT, fresh)
     inserted = {row["uid"] for row in fresh}
     if named:
-        insert = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(events)
-        statement = insert.on_conflict_do_nothing(index_elements=["source", "id"]).returning(events.c.uid)
-        inserted.update(conn.execute(statement, named).scalars())
+        inserted.update(conn.execute(_insert_unknown(conn.dialect.name), named).scalars())
     return inserted
+
+
+@cache
+def _insert_unknown(dialect: str) -> Any:
+    insert = (sqlite if dialect == "sqlite" else postgresql).insert(events)
+    return insert.on_conflict_do_nothing(index_elements=["source", "id"]).returning(events.c.uid)
 
 
 def find_by_sender(conn: Connection, senders: Sequence[Sender]) -> dict[Sender, Row[Any]]:

@@ -14,6 +14,7 @@ from webapp.domain.routing import Rule
 from webapp.store.tables import handlers, meta, subscriptions
 
 ROUTES_REVISION = "routes_revision"
+REVISION_IN_FORCE = select(meta.c.value).where(meta.c.name == ROUTES_REVISION).with_for_update(read=True)
 
 
 def get_subscription(conn: Connection, subscription_id: str) -> Row[Any]:
@@ -66,8 +67,7 @@ def routes_revision(conn: Connection) -> int:
     Locked for share until the end of the transaction (SQLite has one writer anyway): whoever changes the
     routing waits for the events that are being routed, so none slips through under a deleted rule.
     """
-    stands = select(meta.c.value).where(meta.c.name == ROUTES_REVISION).with_for_update(read=True)
-    return int(conn.execute(stands).scalar_one())
+    return int(conn.execute(REVISION_IN_FORCE).scalar_one())
 
 
 def load_rules(conn: Connection) -> list[Rule]:
