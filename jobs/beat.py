@@ -7,7 +7,6 @@ silent meanwhile: after a gap it skips one round, in which the living renew thei
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 
