@@ -53,9 +53,17 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     assert [trouble for visitor in opened for trouble in visitor.troubles] == []
 
 
-@pytest.fixture
-def ada(hub: Hub, visit: Callable[..., Visitor]) -> Visitor:
-    """The administrator, signed in."""
-    visitor = visit(hub)
+@pytest.fixture(scope="session")
+def cookies(browser: Browser, hub: Hub) -> Any:
+    """What the administrator's browser holds after signing in: done once, hashing is slow on purpose."""
+    visitor = new_visitor(browser, hub.url)
     visitor.sign_in("ada", PASSWORD)
-    return visitor
+    state = visitor.context.storage_state()
+    visitor.context.close()
+    return state
+
+
+@pytest.fixture
+def ada(hub: Hub, visit: Callable[..., Visitor], cookies: Any) -> Visitor:
+    """The administrator, signed in."""
+    return visit(hub, storage_state=cookies)

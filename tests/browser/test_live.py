@@ -39,7 +39,7 @@ def test_badge_follows_the_connection_when_the_hub_goes_away_and_comes_back(visi
         uid = hub.publish("after.restart")["uid"]
         expect(ada.page.locator(f"[data-live-id='{uid}']")).to_be_visible(timeout=PATIENCE_MS)
         assert not ada.was_reloaded()
-        ada.troubles.clear()  # refused connections, while there was nobody to connect to
+        ada.leave()  # its troubles: refused connections, while there was nobody to connect to
 
 
 def test_page_catches_up_with_what_happened_while_the_web_was_down(visit: Callable[..., Visitor]) -> None:
@@ -56,7 +56,7 @@ def test_page_catches_up_with_what_happened_while_the_web_was_down(visit: Callab
         expect(ada.page.locator("#events-status [data-state=succeeded]")).to_be_visible(timeout=2 * PATIENCE_MS)
         expect(ada.page.locator("#connection")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
         assert not ada.was_reloaded()
-        ada.troubles.clear()
+        ada.leave()
 
 
 def test_flood_of_events_does_not_flood_the_browser(hub: Hub, ada: Visitor) -> None:

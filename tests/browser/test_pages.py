@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.support.chromium import Visitor
-from tests.support.hub import PASSWORD, Hub
+from tests.support.hub import Hub
 
 PAGES = [
     "/", "/events", "/events/new", "/deliveries", "/errors", "/subscriptions", "/subscriptions/new", "/performance",
@@ -35,9 +36,10 @@ def test_pages_write_no_error_to_the_console(ada: Visitor, lively: str) -> None:
         assert (path, ada.troubles, ada.blocked()) == (path, [], [])
 
 
-def test_pages_fit_a_phone_without_scrolling_sideways(hub: Hub, visit: Callable[..., Visitor], lively: str) -> None:
-    phone = visit(hub, **PHONE)
-    phone.sign_in("ada", PASSWORD)
+def test_pages_fit_a_phone_without_scrolling_sideways(
+    hub: Hub, visit: Callable[..., Visitor], cookies: Any, lively: str
+) -> None:
+    phone = visit(hub, storage_state=cookies, **PHONE)
     wide = {}
     for path in [*PAGES, f"/events/{lively}"]:
         phone.go(path)
@@ -47,13 +49,12 @@ def test_pages_fit_a_phone_without_scrolling_sideways(hub: Hub, visit: Callable[
     assert wide == {}
 
 
-def test_pages_turn_dark_with_the_system_and_by_choice(hub: Hub, visit: Callable[..., Visitor]) -> None:
+def test_pages_turn_dark_with_the_system_and_by_choice(hub: Hub, visit: Callable[..., Visitor], cookies: Any) -> None:
     def lightness(visitor: Visitor) -> int:
         colour = visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")
         return sum(int(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3])
 
-    dark = visit(hub, color_scheme="dark")
-    dark.sign_in("ada", PASSWORD)
+    dark = visit(hub, storage_state=cookies, color_scheme="dark")
     dark.go("/events")
     assert lightness(dark) < 150
     dark.page.click("[data-theme-toggle]")

@@ -85,6 +85,11 @@ class Visitor:
         """What the Content-Security-Policy stopped on the page shown now."""
         return list(self.page.evaluate("window.__blocked"))
 
+    def leave(self) -> None:
+        """Close the browser and forget what went wrong in it."""
+        self.context.close()
+        self.troubles.clear()
+
     def mark(self) -> None:
         """Leave a mark that a reload of the page would wipe out."""
         self.page.evaluate("window.__same = true")
