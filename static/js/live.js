@@ -5,6 +5,7 @@ import { io } from "../vendor/socketio/socket.io.esm.min.js";
 
 const PAUSE_MS = 1000; // between two rounds of the same kind while much happens
 const QUICK_MS = 100; // and while little does: an event is accepted and done within one blink
+const QUICK_RUNS = 4;
 const POLL_MS = 5000;
 const body = document.body;
 
@@ -18,23 +19,25 @@ function tell(element, name, detail) {
 }
 body.addEventListener("htmx:load", ({ target }) => {
   if (!overtaken.delete(target.id)) return;
-  for (const name of ["live:changed", "feed:refresh"]) setTimeout(() => window.htmx.trigger(target, name));
+  soon(`again ${target.id}`, () => setTimeout(() => {
+    const element = document.getElementById(target.id);
+    if (element) for (const name of ["live:changed", "feed:refresh"]) window.htmx.trigger(element, name);
+  }));
 });
 
 // Leading and trailing edge: the first call runs at once, those within the pause become one call at its end.
-// The pause grows while calls keep coming.
+// A few runs may follow each other quickly; under a steady stream there is one a second.
 export function coalesce(run, pause = PAUSE_MS) {
   let timer = null;
   let again = false;
-  let wait = QUICK_MS;
-  const rest = () => {
-    timer = null;
-    wait = again ? Math.min(wait * 2, pause) : QUICK_MS;
-    if (again) { again = false; fire(); }
-  };
+  let credit = QUICK_RUNS;
+  let last = 0;
   const fire = () => {
+    const now = Date.now();
+    credit = Math.min(QUICK_RUNS, credit + (now - last) / pause) - 1;
+    last = now;
     run();
-    timer = setTimeout(rest, wait);
+    timer = setTimeout(() => { timer = null; if (again) { again = false; fire(); } }, credit >= 1 ? QUICK_MS : pause);
   };
   return () => { if (timer) again = true; else fire(); };
 }

@@ -197,6 +197,13 @@ def find_event(conn: Connection, uid: str) -> EventDetail | None:
     return None if row is None else EventDetail(**row._mapping)
 
 
+def sender_name(conn: Connection, received_by: str) -> str:
+    """The name of the user or API key that an event came from, or "" when there is none to tell."""
+    kind, _, key = received_by.partition(":")
+    named = {"user": (t.users.c.username, t.users.c.id), "key": (t.api_keys.c.name, t.api_keys.c.id)}.get(kind)
+    return "" if named is None else conn.execute(select(named[0]).where(named[1] == key)).scalar() or ""
+
+
 def progress_of(conn: Connection, uid: str) -> EventProgress:
     """Deliveries, tries and the end of the log of one event."""
     deliveries = feed.deliveries_of_event(conn, uid, limit=DELIVERIES_SHOWN)

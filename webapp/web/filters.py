@@ -99,11 +99,11 @@ def axis(seconds: float) -> str:
     return _whole(round(seconds))
 
 
-def sender(received_by: str) -> str:
-    """``key:key_…`` in words."""
-    kind, _, name = received_by.partition(":")
-    words = {"user": "the form of a user", "key": "an API key", "system": "the hub itself"}
-    return words.get(kind, kind) if kind != "key" else f"an API key ({name})"
+def sender(received_by: str, name: str = "") -> str:
+    """``key:key_…`` and the name behind it in words."""
+    kind, _, key = received_by.partition(":")
+    shown = name or f"{key} (gone)"
+    return {"user": shown, "key": f"API key {shown}", "system": "Signalbox itself"}.get(kind, kind)
 
 
 def iso(at: datetime) -> str:

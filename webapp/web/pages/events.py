@@ -112,12 +112,14 @@ def show(uid: str) -> Response:
     with rt.db.read() as conn:
         event = find_event(uid)
         rules = feed.candidate_rows(conn, event.type, CONSIDERED)
+        sender = feed.sender_name(conn, event.received_by)
     context = progress_context(event)
     verdicts = _verdicts(event, rules, context["deliveries"], rt.clock())
     return render.page_or_part(
         "events/show.html",
         "events/_live.html",
         **context,
+        sender=sender,
         verdicts=verdicts[:VERDICTS_SHOWN],
         more_verdicts=len(verdicts) - VERDICTS_SHOWN,
     )
@@ -176,6 +178,7 @@ def progress_context(event: EventDetail) -> dict[str, Any]:
         "deliveries": progress.deliveries,
         "fall": waterfall.draw(event, progress.deliveries, progress.attempts, now),
         "failures": [one for one in reversed(progress.attempts) if one.attempt.error_type],
+        "took": {one.delivery_id: one.attempt.run_s for one in progress.attempts},  # of the last try
         "names": {one.id: one.subscription_name for one in progress.deliveries},
         "replayable": len(replayable(progress.deliveries)),
         "can": can,
