@@ -110,7 +110,7 @@ class SubscriptionForm:
             "handler": self.handler,
             "options": options if not faults else {},
             "condition": condition,
-            "retry": retry if not most else {},
+            "retry": retry,
             "timeout": self.timeout,
         }
         if not self.timeout.strip():
@@ -123,7 +123,7 @@ class SubscriptionForm:
         if self.retry_mode == "list":
             texts = [text for text in self.delays.replace("\n", ",").split(",") if text.strip()]
             delays, faults = zip_faults([_seconds(text, "/retry/delays_s") for text in texts])
-            return {"delays_s": delays}, faults
+            return {} if faults else {"delays_s": delays}, faults
         parts = {
             "max_attempts": _whole(self.max_attempts, "/retry/max_attempts"),
             "base_s": _seconds(self.base, "/retry/base_s"),
@@ -131,7 +131,8 @@ class SubscriptionForm:
             "cap_s": _seconds(self.cap, "/retry/cap_s"),
         }
         values, faults = zip_faults(list(parts.values()))
-        return dict(zip(parts, values, strict=True)) | {"jitter": self.jitter == "on"}, faults
+        read = {name: value for name, value in zip(parts, values, strict=True) if value is not None}
+        return read | {"jitter": self.jitter == "on"}, faults
 
 
 def by_field(faults: Sequence[Fault]) -> Errors:

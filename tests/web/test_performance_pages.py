@@ -1,0 +1,133 @@
+"""The performance page: figures, charts and quantiles out of the per-minute counters, over an hour and a day."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.support.clock import Clock
+from tests.support.factories import make_subscription
+from tests.support.markup import by_id, soup, unsafe, words
+from tests.support.people import Person
+from webapp.domain.histogram import bucket_of, upper_bound
+from webapp.runtime import Runtime
+from webapp.store.counters import minute_of, raise_counts
+from webapp.store.stats import read_performance, window_of
+from webapp.web import charts
+
+
+def _count(rt: Runtime, *keys: tuple[int, str, str, int, int]) -> None:
+    counts: Counter[Any] = Counter()
+    for minutes_ago, subject, measure, bucket, n in keys:
+        counts[minute_of(rt.clock()) - minutes_ago, subject, measure, bucket] += n
+    with rt.db.write() as conn:
+        raise_counts(conn, counts)
+
+
+def _busy(rt: Runtime) -> str:
+    made = make_subscription(rt, name="Receipts")
+    _count(
+        rt, (0, "", "accepted", 0, 60), (59, "", "accepted", 0, 60), (61, "", "accepted", 0, 999),
+        (5, made, "succeeded", 0, 97), (5, made, "dead", 0, 3), (6, made, "failed", 0, 10),
+        (5, made, "run", bucket_of(0.1), 90), (5, made, "run", bucket_of(4), 10), (5, made, "wait", bucket_of(0.02), 100),
+    )  # fmt: skip
+    return made
+
+
+def test_numbers_of_the_hour_are_those_of_its_minutes(rt: Runtime, clock: Clock) -> None:
+    made = _busy(rt)
+    with rt.db.read() as conn:
+        seen = read_performance(conn, window_of("hour", clock()))
+    assert (seen.totals.accepted, seen.totals.ended, seen.totals.failed, seen.totals.success) == (120, 100, 10, 0.97)
+    assert len(seen.slots) == 60
+    assert (seen.slots[0].accepted, seen.slots[-1].accepted, seen.slots[-6].succeeded) == (60, 60, 97)
+    (one,) = seen.subscriptions
+    assert (one.id, one.name, one.totals.dead) == (made, "Receipts", 3)
+    assert one.run.p50 == pytest.approx(0.1, rel=0.06)
+    assert one.run.p95 == pytest.approx(4, rel=0.06)
+    assert seen.wait.p99 == pytest.approx(0.02, rel=0.06)
+
+
+def test_day_has_slots_of_a_quarter_of_an_hour(rt: Runtime, clock: Clock) -> None:
+    _busy(rt)
+    clock.advance(minutes=7)
+    with rt.db.read() as conn:
+        seen = read_performance(conn, window_of("day", clock()))
+    assert len(seen.slots) == 96
+    assert seen.totals.accepted == 60 + 60 + 999
+    assert seen.slots[-1].at.minute % 15 == 0
+    assert sum(slot.accepted for slot in seen.slots) == seen.totals.accepted
+
+
+def test_page_draws_charts_with_words_for_those_who_cannot_see_them(signed_in: Person, sqlite_rt: Runtime) -> None:
+    _busy(sqlite_rt)
+    page = soup(signed_in.get("/performance"))
+    assert unsafe(page) == []
+    drawn = page.select("svg[role=img]")
+    assert len(drawn) == 4
+    for chart in drawn:
+        for name in str(chart["aria-labelledby"]).split():
+            assert words(by_id(page, name))
+        assert len(chart.select("rect title")) == 60
+    text = words(page)
+    for expected in (
+        "Events a minute 2 120 in all",
+        "97.0 % 3 dead",
+        "Receipts",
+        charts.seconds_in_words(upper_bound(bucket_of(4))),
+    ):
+        assert expected in text
+
+
+def test_table_has_the_numbers_of_the_charts(signed_in: Person, sqlite_rt: Runtime) -> None:
+    _busy(sqlite_rt)
+    page = soup(signed_in.get("/performance?table=1"))
+    rows = by_id(page, "performance-numbers").find_next("table").select("tbody tr")  # type: ignore[union-attr]
+    assert len(rows) == 60
+    assert words(rows[5]).startswith("2026-03-02 11:55 0 97 0 3 ")
+    assert "table=1" in str(by_id(page, "performance-body")["hx-get"])
+
+
+def test_nothing_yet_says_so(signed_in: Person) -> None:
+    text = words(soup(signed_in.get("/performance?window=day")))
+    assert text.count("Nothing in this window") == 4
+    assert "Nothing ran in this window" in text
+
+
+def test_charts_stay_inside_their_frame(rt: Runtime, clock: Clock) -> None:
+    _busy(rt)
+    _count(rt, (1, "", "accepted", 0, 123_456), (1, "sub_x", "run", bucket_of(80_000), 1), (1, "sub_x", "wait", 0, 1))
+    with rt.db.read() as conn:
+        seen = read_performance(conn, window_of("hour", clock()))
+    for chart in (
+        charts.events_chart(seen),
+        charts.deliveries_chart(seen),
+        charts.waiting_chart(seen),
+        charts.running_chart(seen),
+    ):
+        for bar in chart.bars:
+            assert chart.left <= bar.x and bar.x + bar.width <= chart.right + 0.1
+            assert chart.top - 0.1 <= bar.y and bar.y + bar.height <= chart.base + 0.1
+        for line in chart.lines:
+            for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", line.d):
+                assert chart.left <= float(x) <= chart.right
+                assert chart.top - 0.1 <= float(y) <= chart.base + 0.1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (None, "–"),
+        (0.0004, "0.4 ms"),
+        (0.412, "412 ms"),
+        (1.44, "1.4 s"),
+        (59, "59 s"),
+        (180, "3 min"),
+        (9000, "2.5 h"),
+    ],
+)
+def test_seconds_in_words(seconds: float | None, said: str) -> None:
+    assert charts.seconds_in_words(seconds) == said
