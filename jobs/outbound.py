@@ -90,10 +90,12 @@ class Outbound:
             ):
                 kept, truncated = await self._read(response)
                 return Answer(response.status, dict(response.headers), kept, truncated)
+        except aiohttp.InvalidURL as error:
+            raise OutboundRefused(str(error)) from None
         except aiohttp.ClientConnectorError as error:
             refused = _refusal(error)
             if refused is not None:
-                raise OutboundRefused(str(refused)) from None
+                raise OutboundRefused(refused) from None
             raise
         except TimeoutError:
             raise TimeoutError(f"no answer from {target.host} within {limit:g} s") from None
@@ -187,7 +189,7 @@ def checked_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
     return dict(headers)
 
 
-def _refusal(error: BaseException | None) -> AddressRefused | str | None:
+def _refusal(error: BaseException | None) -> str | None:
     """The refusal behind a connector's error, which may have been folded together with others."""
     os_error = getattr(error, "os_error", None)
     if isinstance(os_error, AddressRefused):

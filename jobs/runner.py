@@ -58,13 +58,18 @@ async def run_attempt(claimed: Claimed, ctx: Context, find: Find) -> Ending:
 
 def returned_ending(returned: Any) -> Ending:
     """A handler came back. ``Retry`` and ``Discard`` are errors that it chose itself."""
-    wait = returned.after if isinstance(returned, Retry) else getattr(returned, "delay", None)
-    if isinstance(returned, Retry | Snooze) and not isinstance(wait, timedelta | None):
-        raise TypeError(f"{type(returned).__name__} takes a timedelta, not {type(wait).__name__}")
+    _check_wait(returned)
     if isinstance(returned, Retry | Discard):
         reason = clean_text(returned.reason or f"the handler returned {type(returned).__name__}", MAX_MESSAGE_BYTES)
         return Ending(returned, error_type=type(returned).__name__, error_message=reason)
     return Ending(returned if isinstance(returned, OUTCOMES) else Done(returned))
+
+
+def _check_wait(returned: Any) -> None:
+    wait = getattr(returned, "delay" if isinstance(returned, Snooze) else "after", None)
+    needed = isinstance(returned, Snooze) or (isinstance(returned, Retry) and wait is not None)
+    if needed and not isinstance(wait, timedelta):
+        raise TypeError(f"{type(returned).__name__} takes a timedelta, not {type(wait).__name__}")
 
 
 def failed_ending(error: BaseException) -> Ending:
