@@ -109,8 +109,10 @@ def test_charts_stay_inside_their_frame(rt: Runtime, clock: Clock) -> None:
         charts.running_chart(seen),
     ):
         for bar in chart.bars:
-            assert chart.left <= bar.x and bar.x + bar.width <= chart.right + 0.1
-            assert chart.top - 0.1 <= bar.y and bar.y + bar.height <= chart.base + 0.1
+            assert chart.left <= bar.x
+            assert bar.x + bar.width <= chart.right + 0.1
+            assert chart.top - 0.1 <= bar.y
+            assert bar.y + bar.height <= chart.base + 0.1
         for line in chart.lines:
             for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", line.d):
                 assert chart.left <= float(x) <= chart.right
