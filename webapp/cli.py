@@ -22,7 +22,7 @@ from webapp.domain.errors import HubError
 from webapp.domain.events import parse_event
 from webapp.domain.jsontext import parse_json, to_text
 from webapp.domain.subscriptions import parse_subscription
-from webapp.services import accounts
+from webapp.services import accounts, demo
 from webapp.services import subscriptions as rules
 from webapp.services.catalog import known_handlers
 from webapp.settings import ROOT
@@ -136,9 +136,8 @@ def status(event_id: str, source: str | None) -> None:
 @told
 def play_demo() -> None:
     """Play half a minute of realistic events."""
-    from webapp.services import demo
-
-    demo.play(get_runtime())
+    click.echo("playing half a minute; watch it in the browser")
+    click.echo(f"sent {demo.play(get_runtime())} events")
 
 
 # Subscriptions

@@ -129,7 +129,9 @@ def check_problem(answer: Any, status: int, slug: str) -> dict[str, Any]:
     return problem
 
 
-@pytest.mark.parametrize(("body", "status", "slug", "pointer"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES])
+@pytest.mark.parametrize(
+    ("body", "status", "slug", "pointer"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES]
+)
 def test_bad_body_is_refused_with_the_right_problem(
     as_publisher: Program, sqlite_rt: Runtime, body: bytes, status: int, slug: str, pointer: str | None
 ) -> None:
@@ -163,7 +165,9 @@ def test_other_content_types_are_refused(as_publisher: Program, sqlite_rt: Runti
     nothing_stored(sqlite_rt)
 
 
-@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", 'application/json;charset="UTF-8"'])
+@pytest.mark.parametrize(
+    "kind", ["application/json; charset=utf-8", "Application/JSON", 'application/json;charset="UTF-8"']
+)
 def test_json_content_types_are_accepted(as_publisher: Program, kind: str) -> None:
     answer = as_publisher.send("POST", EVENTS, data=b'{"type":"order.paid"}', content_type=kind)
     assert answer.status_code == 202

@@ -16,10 +16,19 @@ DELIVERIES = "/api/v1/deliveries"
 
 def test_delivery_is_shown_with_its_attempts(api: Program, sqlite_rt: Runtime) -> None:
     event = make.make_event(sqlite_rt, id="o-1", type="order.paid")
-    delivery = make.make_delivery(sqlite_rt, event, state="waiting", attempt=2, error_type="ValueError", error_message="no")
+    delivery = make.make_delivery(
+        sqlite_rt, event, state="waiting", attempt=2, error_type="ValueError", error_message="no"
+    )
     make.make_attempt(sqlite_rt, delivery)
     make.make_attempt(
-        sqlite_rt, delivery, n=2, outcome="succeeded", error_type=None, error_message=None, stack=None, result='{"ok":[1]}'
+        sqlite_rt,
+        delivery,
+        n=2,
+        outcome="succeeded",
+        error_type=None,
+        error_message=None,
+        stack=None,
+        result='{"ok":[1]}',
     )
     document = api.get(f"{DELIVERIES}/{delivery}").json
     assert document is not None

@@ -197,7 +197,11 @@ def test_pages_lead_through_everything_and_back(rt: Runtime, clock: Clock, query
         document = page.json
         assert document is not None
         seen += uids(page)
-        assert document["has_more"] == (document["next_cursor"] is not None) == ('rel="next"' in page.headers.get("Link", ""))
+        assert (
+            document["has_more"]
+            == (document["next_cursor"] is not None)
+            == ('rel="next"' in page.headers.get("Link", ""))
+        )
         if not document["has_more"]:
             break
         previous.append(uids(page))

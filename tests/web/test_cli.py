@@ -30,7 +30,9 @@ def test_publish_and_status(run: Any, sqlite_rt: Runtime, tmp_path: Path) -> Non
     make.make_subscription(sqlite_rt, name="Orders")
     (tmp_path / "payload.json").write_text('{"amount": 7}')
     for payload, stdin in (('{"amount": 7}', None), (f"@{tmp_path}/payload.json", None), ("-", '{"amount": 7}')):
-        published = run("publish", "order.paid", "--source", "shop", "--payload", payload, "--label", "a=b=c", stdin=stdin)
+        published = run(
+            "publish", "order.paid", "--source", "shop", "--payload", payload, "--label", "a=b=c", stdin=stdin
+        )
         assert published.exit_code == 0, published.output
         uid = published.output.split()[0]
         row = make.row_of(sqlite_rt, tables.events, uid)

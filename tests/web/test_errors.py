@@ -76,6 +76,8 @@ def test_forbidden_page_says_why(as_viewer: Person) -> None:
     assert "viewer" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/../etc/passwd", "/static/../wsgi.py", "/static/%2e%2e/wsgi.py", "/%2e%2e/x", "/static//etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/../etc/passwd", "/static/../wsgi.py", "/static/%2e%2e/wsgi.py", "/%2e%2e/x", "/static//etc/passwd"]
+)
 def test_paths_do_not_lead_out(stranger: Person, path: str) -> None:
     assert stranger.get(path).status_code in (302, 308, 404)

@@ -67,7 +67,9 @@ def test_metrics_count_what_happened(rt: Runtime, clock: Clock) -> None:
     assert dead
 
 
-def test_metrics_never_go_back_while_the_process_lives(app: Flask, api: Program, sqlite_rt: Runtime, clock: Clock) -> None:
+def test_metrics_never_go_back_while_the_process_lives(
+    app: Flask, api: Program, sqlite_rt: Runtime, clock: Clock
+) -> None:
     key = ("signalbox_events_total", (("result", "accepted"),))
     api.post("/api/v1/events", {"type": "a"})
     assert numbers(api)[key] == 1

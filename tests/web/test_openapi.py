@@ -52,10 +52,15 @@ def test_description_is_sound(description: dict[str, Any]) -> None:
             assert one["responses"]
 
 
-def test_examples_of_the_description_are_accepted(api: Program, sqlite_rt: Runtime, description: dict[str, Any]) -> None:
+def test_examples_of_the_description_are_accepted(
+    api: Program, sqlite_rt: Runtime, description: dict[str, Any]
+) -> None:
     register_handlers(sqlite_rt, [HandlerInfo("log", "Writes a line.")])
     schemas = description["components"]["schemas"]
-    for path, name, status in (("/api/v1/events", "EventDraft", 202), ("/api/v1/subscriptions", "SubscriptionDraft", 201)):
+    for path, name, status in (
+        ("/api/v1/events", "EventDraft", 202),
+        ("/api/v1/subscriptions", "SubscriptionDraft", 201),
+    ):
         for example in schemas[name]["examples"]:
             assert faults(example, schemas[name], description) == []
             assert api.post(path, example).status_code == status
@@ -109,7 +114,9 @@ def test_every_problem_type_has_a_page(stranger: Person) -> None:
 def test_every_problem_type_in_the_code_is_known() -> None:
     from pathlib import Path
 
-    pattern = re.compile(r'(?:Refused\(\s*|refusal\(|_limit\(|slug = |slug, status, title = |slug, title = )"([a-z-]+)"')
+    pattern = re.compile(
+        r'(?:Refused\(\s*|refusal\(|_limit\(|slug = |slug, status, title = |slug, title = )"([a-z-]+)"'
+    )
     root = Path(__file__).parents[2] / "webapp"
     used = {slug for path in root.rglob("*.py") for slug in pattern.findall(path.read_text())}
     assert used - {"error"} <= set(PROBLEMS)

@@ -46,7 +46,10 @@ def test_setup_link_is_gone_once_there_is_a_user(stranger: Person, sqlite_rt: Ru
     stranger.post("/setup", FORM | {"token": token})
     assert accounts.first_admin_link(sqlite_rt) is None
     again = Person(stranger._app)
-    for answer in (again.get(f"/setup?token={token}"), again.post("/setup", FORM | {"token": token, "username": "eve"})):
+    for answer in (
+        again.get(f"/setup?token={token}"),
+        again.post("/setup", FORM | {"token": token, "username": "eve"}),
+    ):
         assert answer.status_code == 410
         assert "works once" in answer.text
     assert len(rows_of(sqlite_rt, tables.users)) == 1

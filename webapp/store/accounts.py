@@ -191,7 +191,4 @@ def use_links(conn: Connection, purpose: str, now: datetime) -> set[str]:
 
 def drop_expired_links(conn: Connection, now: datetime) -> None:
     """Forget links that nobody used in time."""
-    conn.execute(
-        delete(one_time_links).where(one_time_links.c.expires_at <= now, one_time_links.c.used_at.is_(None))
-    )
-
+    conn.execute(delete(one_time_links).where(one_time_links.c.expires_at <= now, one_time_links.c.used_at.is_(None)))

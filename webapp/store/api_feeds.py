@@ -55,7 +55,8 @@ def list_events(
 ) -> Slice:
     """Events without their payloads. ``type`` may have ``*`` for any run of characters."""
     e = events.c
-    indexed, searched = _times("evt", e.uid, since, until), []
+    indexed = _times("evt", e.uid, since, until)
+    searched: list[ColumnElement[bool]] = []
     if status is not None:
         indexed.append(e.status == status)
     if type is not None and "*" not in type:
@@ -137,9 +138,7 @@ def _deliveries() -> Select[Any]:
     )
 
 
-def _times(
-    prefix: str, key: Column[Any], since: datetime | None, until: datetime | None
-) -> list[ColumnElement[bool]]:
+def _times(prefix: str, key: Column[Any], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
     """Bounds of time, as bounds of the id that sorts by it."""
     found: list[ColumnElement[bool]] = []
     if since is not None:

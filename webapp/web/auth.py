@@ -10,15 +10,17 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Response, current_app, g, redirect, request, session, url_for
+from flask import Request, Response, after_this_request, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.domain.access import GRANTS, Actor
 from webapp.domain.errors import Forbidden, Refused, Unauthenticated
 from webapp.services import sign_in as sessions
 from webapp.services.accounts import KEY_PREFIX
-from webapp.services.sign_in import Key, Visit
+from webapp.services.sign_in import Key, KeyRing, Visit
 from webapp.web.context import get_hub, get_runtime
+from webapp.web.edge import ENDPOINT, ID
+from webapp.web.requests import check_request
 
 View = TypeVar("View", bound=Callable[..., Any])
 VERB = "required_verb"
@@ -59,19 +61,21 @@ def verb_of(endpoint: str) -> str | None:
 
 def guard() -> ResponseReturnValue | None:
     """The door of every request; runs before anything else."""
-    if request.endpoint is None:  # 404 and 405 are told to everybody
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    if asked.endpoint is None:  # 404 and 405 are told to everybody
         return None
-    verb = verb_of(request.endpoint)
-    if request.query_string and KEY_IN_URL.search(request.query_string):
+    asked.environ[ENDPOINT] = asked.endpoint
+    verb = verb_of(asked.endpoint)
+    if asked.query_string and KEY_IN_URL.search(asked.query_string):
         detail = "An API key does not belong in a URL, where logs keep it: send it as 'Authorization: Bearer …'."
-        raise Refused("key-in-url", detail, status=400, title="API key in the URL")
-    if verb == PUBLIC:
-        return None
-    actor = find_actor()
-    if actor is None:
-        return _ask_to_sign_in()
-    if verb is None or not actor.can(verb):
-        raise Forbidden(f"Your role ({actor.role}) does not allow this.")
+        raise Refused("key-in-url", detail, status=400)
+    if verb != PUBLIC:
+        actor = find_actor()
+        if actor is None:
+            return _ask_to_sign_in()
+        if verb is None or not actor.can(verb):
+            raise Forbidden(f"Your role ({actor.role}) does not allow this.")
+    check_request(is_machine_path())
     return None
 
 
@@ -101,14 +105,15 @@ def get_visit() -> Visit:
 
 
 def request_id() -> str:
-    """Of this request; empty outside of one."""
-    return str(g.get("request_id", ""))
+    """Of this request."""
+    return str(request.environ.get(ID, ""))
 
 
 def _actor_of_machine() -> Actor | None:
-    header = request.environ.get("HTTP_AUTHORIZATION")
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    header = asked.environ.get("HTTP_AUTHORIZATION")
     if header is None:
-        return _actor_of_session() if request.method in SAFE_METHODS else None
+        return _actor_of_session() if asked.method in SAFE_METHODS else None
     scheme, _, secret = header.partition(" ")
     if scheme.lower() != "bearer" or not secret.startswith(KEY_PREFIX) or len(secret) > 200:
         return None
@@ -117,17 +122,17 @@ def _actor_of_machine() -> Actor | None:
     if key is None:
         return None
     if keys.is_stale(key):
-        g.stale_key = key
-    return Actor("key", key.id, key.name, key.role, request.remote_addr or "", request_id())
+        _touch_later(keys, key)
+    return Actor("key", key.id, key.name, key.role, asked.remote_addr or "", asked.environ.get(ID, ""))
 
 
-def touch_key_later(response: Response) -> Response:
+def _touch_later(keys: KeyRing, key: Key) -> None:
     """Write the last use of a key down when the answer has been sent: the caller does not wait for it."""
-    key: Key | None = g.pop("stale_key", None)
-    if key is not None:
-        keys = get_hub().keys
+
+    @after_this_request
+    def touch(response: Response) -> Response:
         response.call_on_close(lambda: keys.touch(key))
-    return response
+        return response
 
 
 # Sessions

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import platform
 import threading
-import time
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -25,6 +24,7 @@ from webapp.store.api_metrics import CountKey, Standing
 from webapp.store.counters import minute_of
 from webapp.web.api.blueprint import operation
 from webapp.web.auth import require
+from webapp.web.edge import NOWHERE, Observe
 
 bp = Blueprint("metrics", __name__)
 
@@ -47,8 +47,8 @@ def show() -> Response:
     return Response(generate_latest(registry), content_type=CONTENT_TYPE)
 
 
-def observe(app: Flask, rt: Runtime) -> None:
-    """Register what is told, and time every request."""
+def watch(app: Flask, rt: Runtime) -> Observe:
+    """Register what is told; answers what times a request."""
     registry = CollectorRegistry()
     registry.register(HubCollector(rt))
     app.extensions[REGISTRY] = registry
@@ -59,21 +59,16 @@ def observe(app: Flask, rt: Runtime) -> None:
         buckets=HTTP_BOUNDS,
         registry=registry,
     )
-    children: dict[tuple[str, str, str], Any] = {}
+    known: dict[tuple[str, str, str], Any] = {}
 
-    @app.before_request
-    def start() -> None:
-        g.started = time.perf_counter()
-
-    @app.after_request
-    def stop(response: Response) -> Response:
-        endpoint = request.endpoint or "none"
-        key = (request.method if request.endpoint else "any", endpoint, f"{response.status_code // 100}xx")
-        child = children.get(key)
+    def observe(method: str, endpoint: str, status: str, elapsed_s: float) -> None:
+        key = (method if endpoint != NOWHERE else "any", endpoint, status)
+        child = known.get(key)
         if child is None:
-            child = children[key] = seconds.labels(*key)
-        child.observe(time.perf_counter() - g.started)
-        return response
+            child = known[key] = seconds.labels(*key)
+        child.observe(elapsed_s)
+
+    return observe
 
 
 class Totals:
@@ -135,9 +130,7 @@ def _events(totals: Mapping[CountKey, int]) -> Metric:
 
 
 def _deliveries(totals: Mapping[CountKey, int], names: Mapping[str, str]) -> Metric:
-    family = CounterMetricFamily(
-        "signalbox_deliveries", "Outcomes of deliveries.", labels=("subscription", "outcome")
-    )
+    family = CounterMetricFamily("signalbox_deliveries", "Outcomes of deliveries.", labels=("subscription", "outcome"))
     found: Tally[tuple[str, str]] = Tally()
     for (subject, measure, _), n in totals.items():
         if subject and measure in OUTCOMES:
@@ -147,9 +140,7 @@ def _deliveries(totals: Mapping[CountKey, int], names: Mapping[str, str]) -> Met
     return family
 
 
-def _times(
-    measure: str, name: str, help_text: str, totals: Mapping[CountKey, int], names: Mapping[str, str]
-) -> Metric:
+def _times(measure: str, name: str, help_text: str, totals: Mapping[CountKey, int], names: Mapping[str, str]) -> Metric:
     """The fine buckets of the hub folded into coarse ones; a sum is an upper bound, 5 % too large at most."""
     family = HistogramMetricFamily(name, help_text, labels=("subscription",))
     counts: dict[str, list[int]] = {}

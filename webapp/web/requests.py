@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from flask import request
+from flask import Request, request
 from werkzeug.http import parse_options_header
 
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.instants import parse_instant
 from webapp.domain.jsontext import parse_json
-from webapp.web.auth import is_machine_path
 from webapp.web.context import get_runtime
+from webapp.web.security import csrf
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -29,22 +29,23 @@ LONGEST_PARAMETER = 500
 
 def read_json() -> Any:
     """The parsed body. Raises ``Refused``: 415 for another type or encoding, 413, 400 and 422 for the content."""
-    return parse_json(read_body(), max_depth=get_runtime().settings.max_json_depth)
+    settings = get_runtime().settings
+    return parse_json(read_body(settings.max_body_bytes), max_depth=settings.max_json_depth)
 
 
-def read_body() -> bytes:
+def read_body(limit: int) -> bytes:
     """The body of a JSON request, never more than the limit; a chunked one is counted while it is read."""
-    environ = request.environ
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    environ = asked.environ
     kind = environ.get("CONTENT_TYPE", "")
     if kind != JSON:
         _check_media_type(kind)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity"):
         raise Refused("unsupported-content-encoding", "Send the body uncompressed.", status=415)
-    limit = get_runtime().settings.max_body_bytes
-    if (request.content_length or 0) > limit:
+    if (asked.content_length or 0) > limit:
         raise too_large(limit)
-    body = request.get_data(cache=False)
+    body = asked.get_data(cache=False)
     if len(body) > limit:  # chunked: Werkzeug stops reading one byte behind the limit, without a word
         raise too_large(limit)
     return body
@@ -153,27 +154,31 @@ def number_of(least: int, most: int) -> Callable[[str], int]:
 # Forms
 
 
-def check_request() -> None:
-    """What no page of ours sends: from elsewhere, with files, floods of fields, bytes that are not text."""
+def check_request(of_machine: bool) -> None:
+    """What no page of ours sends: from elsewhere, without our token, with files, floods of fields, bytes that are no text."""
     if "\x00" in request.path:  # PostgreSQL takes no NUL, not even to compare with
         raise Refused("invalid-character", "An address holds no NUL.", status=400)
-    if is_machine_path():
+    if of_machine:
         return
     if b"%00" in request.query_string:
         raise _bad_character()
-    if request.method != "POST":
-        return
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        _check_form()
+        csrf.protect()
+
+
+def _check_form() -> None:
     if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):  # a second lock beside the token
-        raise Refused("csrf-failed", "This form was sent from another site.", status=403, title="Form expired")
+        raise Refused("csrf-failed", "This form was sent from another site.", status=403)
     if request.mimetype == FORM:
         _check_urlencoded(request.get_data(cache=True), get_runtime().settings.max_body_bytes)
     if request.files:
         raise Refused("unexpected-file", "No form of the hub takes files.", status=400)
-    if sum(len(values) for _, values in request.form.lists()) > MAX_FIELDS:
+    fields = list(request.form.items(multi=True))
+    if len(fields) > MAX_FIELDS:
         raise _too_many()
-    for name, value in request.form.items(multi=True):
-        if "\x00" in name or "\x00" in value:
-            raise _bad_character()
+    if any("\x00" in name or "\x00" in value for name, value in fields):
+        raise _bad_character()
 
 
 def read_form(*names: str) -> dict[str, str]:

@@ -65,9 +65,7 @@ def retry_delivery(delivery_id: str) -> Response:
 
 @bp.post("/deliveries/<delivery_id>/replay")
 @require("operate")
-@operation(
-    "Run an ended delivery again as a new one", "deliveries", {201: "Delivery"}, problems=(404, 409, 503)
-)
+@operation("Run an ended delivery again as a new one", "deliveries", {201: "Delivery"}, problems=(404, 409, 503))
 def replay_delivery(delivery_id: str) -> Response:
     """The old delivery stays as it is."""
     read_query()

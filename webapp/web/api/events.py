@@ -20,7 +20,7 @@ from webapp.store.status import status_json
 from webapp.web import auth
 from webapp.web.api.blueprint import CURSOR, LIMIT, SINCE, UNTIL, answer, answer_page, bp, operation
 from webapp.web.api.refusals import Refusals
-from webapp.web.context import get_acceptor, get_runtime
+from webapp.web.context import get_hub, get_runtime
 from webapp.web.requests import Param, choice_of, read_body, read_query, text_of
 
 HEAD_CHARS = 200
@@ -52,15 +52,16 @@ refusals = Refusals()
 def publish() -> Response:
     """Accept one event."""
     read_query()
-    rt, actor = get_runtime(), auth.current_actor()
-    body = read_body()
+    hub, actor = get_hub(), auth.current_actor()
+    settings = hub.rt.settings
+    body = read_body(settings.max_body_bytes)
     try:
-        document = parse_json(body, max_depth=rt.settings.max_json_depth)
-        draft = parse_event(document, default_source=_source_of(actor), now=rt.clock())
+        document = parse_json(body, max_depth=settings.max_json_depth)
+        draft = parse_event(document, default_source=_source_of(actor), now=hub.rt.clock())
     except Refused as error:
         _note_refusal(actor, error, body)
         raise
-    return answer(_accepted(get_acceptor().accept(draft, actor)), 202)
+    return answer(_accepted(hub.acceptor.accept(draft, actor)), 202)
 
 
 @bp.get("/events")

@@ -140,7 +140,9 @@ def _answers(note: Operation, rule: Rule, is_public: bool) -> dict[str, Any]:
         answers[str(status)] = {"description": HTTPStatus(status).phrase}
         if schema is not None:
             of_json = note.content_type == "application/json"
-            answers[str(status)]["content"] = {note.content_type: {"schema": _ref(schema) if of_json else {"type": "string"}}}
+            answers[str(status)]["content"] = {
+                note.content_type: {"schema": _ref(schema) if of_json else {"type": "string"}}
+            }
     problems = set(note.problems) | (set() if is_public else {400, 401, 403})
     for status in sorted(problems):
         content = {"application/problem+json": {"schema": _ref("Problem")}}

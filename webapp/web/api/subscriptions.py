@@ -184,7 +184,7 @@ def _pause_reason() -> str:
     document = read_json()
     reason = document.get("reason", "") if isinstance(document, dict) and set(document) <= {"reason"} else None
     if not isinstance(reason, str) or len(reason) > 500:
-        fault = Fault("/reason", "wrong-type", "Send {} or {\"reason\": \"…\"} with at most 500 characters.")
+        fault = Fault("/reason", "wrong-type", 'Send {} or {"reason": "…"} with at most 500 characters.')
         raise Refused("invalid-subscription", fault.message, faults=[fault])
     return reason
 
@@ -208,7 +208,7 @@ _CHOSEN: dict[str, Any] = {
     "handler": {"type": "string"},
     "options": {"type": ["object", "null"], "description": "Not shown to those who may only read."},
     "retry": _RETRY,
-    "timeout": {"type": ["string", "number", "null"], "description": "Of one try: \"30s\", \"1m30s\" or seconds."},
+    "timeout": {"type": ["string", "number", "null"], "description": 'Of one try: "30s", "1m30s" or seconds.'},
 }
 SCHEMAS: dict[str, Any] = {
     "SubscriptionDraft": {

@@ -52,9 +52,7 @@ def end() -> ResponseReturnValue:
 def _form(*, next: str, username: str = "", message: str = "", status: int = 200) -> Response:
     errors = {"": message} if message else {}
     first_run = not accounts.has_users(get_runtime())
-    html = render_template(
-        "session/show.html", next=next, username=username[:64], errors=errors, first_run=first_run
-    )
+    html = render_template("session/show.html", next=next, username=username[:64], errors=errors, first_run=first_run)
     return make_response(html, status)
 
 
