@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 GRACE_S = 1.0  # after its deadline a handler may clean up for this long
 SWEEP_S = 0.05
+FAREWELL_S = 0.5
 IDLE_SWEEP_S = 0.5
 LOOK_AHEAD_S = 0.1  # claim what is likely to be started within this
 
@@ -128,6 +129,16 @@ class FlightLoop:
         asyncio.set_event_loop(self.loop)
         self.loop.call_soon(self._sweep)
         self.loop.run_forever()
+        self._close()
+
+    def _close(self) -> None:
+        """Let what was cancelled clean up, briefly; who ignores that is left to the end of the process."""
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self.loop.run_until_complete(asyncio.wait(left, timeout=FAREWELL_S))
+        self.loop.close()
 
     def _enqueue(self, batch: Sequence[Claimed]) -> None:
         self._ready.extend(batch)

@@ -65,7 +65,7 @@ def ask(
     ],
 )
 def test_private_host_is_refused_however_it_is_written(host: str) -> None:
-    with pytest.raises(OutboundRefused, match="not a public address|not a canonical IPv4 address"):
+    with pytest.raises(OutboundRefused, match=r"not a public address|not a canonical IPv4 address"):
         ask(f"http://{host}:9/")
 
 
