@@ -69,6 +69,7 @@ function look(area) {
   const state = document.getElementById(`${area.id}-state`);
   const button = document.querySelector(`[data-format="${CSS.escape(area.id)}"]`);
   if (!state) return;
+  if (area.getAttribute("aria-invalid") === "true") return; // the hub has said what is wrong; until it is touched
   const empty = !area.value.trim();
   const result = empty ? null : check(area.value);
   if (button) { button.hidden = false; button.disabled = !result?.ok; }
@@ -79,7 +80,13 @@ function look(area) {
 
 const editors = () => document.querySelectorAll("textarea[data-json]");
 
-document.addEventListener("input", (event) => { if (event.target.matches?.("textarea[data-json]")) look(event.target); });
+document.addEventListener("input", ({ target }) => {
+  if (!target.matches?.("textarea[data-json]")) return;
+  target.removeAttribute("aria-invalid");
+  const refusal = document.getElementById(`${target.id}-error`);
+  if (refusal) refusal.hidden = true;
+  look(target);
+});
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-format]");
   const area = button && document.getElementById(button.dataset.format);

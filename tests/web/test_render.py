@@ -153,7 +153,8 @@ def test_toast_header_cannot_be_broken_out_of(app: Flask) -> None:
     with app.test_request_context("/"):
         answer = render.toast(app.response_class(), "line\r\nSet-Cookie: a=b", link="/events")
     value = answer.headers["HX-Trigger"]
-    assert value.isascii() and "\n" not in value and "\r" not in value
+    assert value.isascii()
+    assert not set("\r\n") & set(value)
     assert json.loads(value)["toast"]["text"] == "line\r\nSet-Cookie: a=b"
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -27,6 +28,7 @@ from webapp.web.pages.events import find_event, progress_context
 bp = Blueprint("submit", __name__, url_prefix="/events")
 
 EXAMPLE = '{\n  "order_id": "o_88213",\n  "amount": 129.5,\n  "currency": "EUR"\n}'
+Read = TypeVar("Read")
 FIELDS = ("type", "source", "subject", "payload", "labels")
 
 
@@ -49,12 +51,16 @@ class Form:
 
     def to_draft(self, actor: Actor) -> EventDraft:
         """The event; raises ``Refused`` with pointers into the document that the API would be sent."""
-        document: dict[str, Any] = {"type": self.type.strip(), "id": self.once, "payload": _payload(self.payload)}
-        document["labels"] = parse_labels(self.labels)
-        for name in ("source", "subject"):
-            if text := getattr(self, name).strip():
-                document[name] = text
-        return parse_event(document, default_source=default_source(actor), now=get_runtime().clock())
+        nothing: dict[str, Any] = {}
+        payload, faults = _tried(lambda: _payload(self.payload), nothing)
+        labels, more = _tried(lambda: dict[str, Any](parse_labels(self.labels)), nothing)
+        document: dict[str, Any] = {"type": self.type.strip(), "id": self.once, "payload": payload, "labels": labels}
+        document |= {name: text for name in ("source", "subject") if (text := getattr(self, name).strip())}
+        now = get_runtime().clock()
+        draft, others = _tried(lambda: parse_event(document, default_source=default_source(actor), now=now), None)
+        if draft is None or faults or more:
+            raise Refused("invalid-event", "The event cannot be sent as it is.", faults=(*others, *faults, *more))
+        return draft
 
 
 @dataclass(slots=True)
@@ -150,6 +156,14 @@ def parse_labels(text: str) -> dict[str, str]:
     if faults:
         raise Refused("invalid-event", "The labels cannot be used.", faults=faults)
     return labels
+
+
+def _tried(read: Callable[[], Read], instead: Read) -> tuple[Read, tuple[Fault, ...]]:
+    """What was read and no faults, or something instead and what was wrong: people are told everything at once."""
+    try:
+        return read(), ()
+    except Refused as refused:
+        return instead, refused.faults or (Fault("", refused.slug, refused.detail),)
 
 
 def _payload(text: str) -> Any:

@@ -1,0 +1,48 @@
+"""The first page: what needs somebody, and how to begin; and the counts beside the links."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.factories import make_delivery, make_event, make_subscription
+from tests.support.pages import soup, words
+from tests.support.people import Person
+from webapp.runtime import Runtime
+
+
+def test_overview_of_a_new_hub_says_how_to_begin(signed_in: Person) -> None:
+    page = soup(signed_in.get("/"))
+    assert page.select("form[action='/demo']")
+    assert "No worker is running" in words(page)
+
+
+def test_overview_groups_dead_deliveries_by_subscription_and_reason(signed_in: Person, sqlite_rt: Runtime) -> None:
+    warehouse, receipt = (make_subscription(sqlite_rt, name=name) for name in ("Warehouse", "Receipt"))
+    for _ in range(3):
+        make_delivery(sqlite_rt, subscription_id=warehouse, state="dead", reason="exhausted", error_message="503")
+    make_delivery(sqlite_rt, subscription_id=receipt, state="dead", reason="permanent")
+    said = words(soup(signed_in.get("/")).find(id="overview-body"))
+    assert "3 deliveries of Warehouse ran out of tries" in said
+    assert "1 delivery of Receipt was given up by the handler" in said
+
+
+def test_overview_forgets_dead_deliveries_that_were_replayed(signed_in: Person, sqlite_rt: Runtime) -> None:
+    rule, uid = make_subscription(sqlite_rt, name="Warehouse"), make_event(sqlite_rt)
+    old = make_delivery(sqlite_rt, uid, rule, state="dead", reason="exhausted")
+    make_delivery(sqlite_rt, uid, rule, state="succeeded", replay=1, replay_of=old)
+    page = soup(signed_in.get("/"))
+    assert "ran out of tries" not in words(page)
+    assert words(page.find(id="nav-count-deliveries")) == ""
+
+
+def test_nav_counts_say_what_needs_action(signed_in: Person, sqlite_rt: Runtime) -> None:
+    make_delivery(sqlite_rt, state="dead", reason="exhausted")
+    part = soup(signed_in.part("/nav/counts"))
+    assert words(part.find(id="nav-count-deliveries")) == "1 needs action"
+    assert all(tag["hx-swap-oob"] == "true" for tag in part.find_all("span"))
+
+
+@pytest.mark.parametrize("path", ["/", "/events", "/events/new", "/nav/counts", "/events/newer"])
+def test_pages_are_for_people_who_signed_in(stranger: Person, path: str) -> None:
+    answer = stranger.get(path)
+    assert (answer.status_code, answer.location.partition("?")[0]) == (302, "/sign-in")
