@@ -133,3 +133,12 @@ def test_charts_stay_inside_their_frame(rt: Runtime, clock: Clock) -> None:
 )
 def test_seconds_in_words(seconds: float | None, said: str) -> None:
     assert charts.seconds_in_words(seconds) == said
+
+
+def test_numbers_are_kept_for_a_moment(signed_in: Person, sqlite_rt: Runtime, clock: Clock) -> None:
+    _count(sqlite_rt, (0, "", "accepted", 0, 5))
+    assert "5 in all" in words(soup(signed_in.get("/performance")))
+    _count(sqlite_rt, (0, "", "accepted", 0, 2))
+    assert "5 in all" in words(soup(signed_in.get("/performance")))
+    clock.advance(seconds=5)
+    assert "7 in all" in words(soup(signed_in.get("/performance")))

@@ -1,17 +1,18 @@
 """The search of the audit log: by words, actor, action, target and time; newest first, by keyset.
 
-Words are looked for in a bounded window of the rows that the indexed filters leave; the page says where
-it stopped and goes on from there. Nothing here writes.
+Words and names are looked for in a bounded window of the rows that the indexed filters leave; the page says
+where it stopped and goes on from there. Nothing here writes.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, or_, select
 
 from webapp.domain.ids import first_id_at
 from webapp.store import tables as t
@@ -19,6 +20,7 @@ from webapp.store.paging import LIMIT, SCAN, Page, escape_like
 
 WORDS = 8  # at most so many are looked for
 ACTIONS_FROM = 5_000
+ID = re.compile(r"[a-z]{3}_[0-9a-z]{26}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +68,15 @@ class AuditRow:
 
 
 def search(conn: Connection, wanted: AuditFilter, *, before: str = "", limit: int = LIMIT) -> Page[AuditRow]:
-    """Entries older than the cursor that hold every word, newest first, out of the next ``SCAN`` candidates."""
-    a = t.audit.c
-    candidates = _candidates(wanted, before)
-    query = select(t.audit).join(candidates, candidates.c.id == a.id)
-    for word in wanted.words.lower().split()[:WORDS]:
-        query = query.where(a.words.like(f"%{escape_like(word)}%", escape="\\"))
+    """Entries older than the cursor that fit, newest first, out of the next ``SCAN`` candidates."""
+    a, looked_for = t.audit.c, _looked_for(wanted)
+    candidates = _candidates(wanted, before, SCAN if looked_for else limit + 1)
+    query = select(t.audit).join(candidates, candidates.c.id == a.id).where(*looked_for)
     rows = conn.execute(query.order_by(a.id.desc()).limit(limit + 1)).all()
     shown = tuple(_entry(row) for row in rows[:limit])
     if len(rows) > limit:
         return Page(shown, shown[-1].id)
-    if not wanted.words:
+    if not looked_for:
         return Page(shown)
     seen, last = conn.execute(select(func.count(), func.min(candidates.c.id))).one()
     return Page(shown, last if seen == SCAN else None, scanned_out=seen == SCAN)
@@ -88,24 +88,36 @@ def known_actions(conn: Connection) -> tuple[str, ...]:
     return tuple(conn.execute(select(newest.c.action).distinct().order_by(newest.c.action)).scalars())
 
 
-def _candidates(wanted: AuditFilter, before: str) -> Any:
+def _looked_for(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    """What no index finds: words, and people and things by name."""
+    a = t.audit.c
+    words = wanted.words.lower().split()[:WORDS]
+    found: list[ColumnElement[bool]] = [a.words.like(f"%{escape_like(word)}%", escape="\\") for word in words]
+    for text, key, name in ((wanted.actor, a.actor_id, a.actor_name), (wanted.target, a.target_id, a.target_name)):
+        if text and not ID.fullmatch(text):
+            found.append(or_(key == text, func.lower(name) == text.lower()))
+    return found
+
+
+def _candidates(wanted: AuditFilter, before: str, size: int) -> Subquery:
+    """The newest entries by what the indexes know: exact ids, the action, the time."""
     a = t.audit.c
     query: Select[Any] = select(a.id)
-    if wanted.actor:
-        query = query.where(or_(a.actor_id == wanted.actor, func.lower(a.actor_name) == wanted.actor.lower()))
+    if ID.fullmatch(wanted.actor):
+        query = query.where(a.actor_id == wanted.actor)
+    if ID.fullmatch(wanted.target):
+        query = query.where(a.target_id == wanted.target)
     if wanted.action.endswith("."):
         query = query.where(a.action >= wanted.action, a.action < wanted.action[:-1] + "/")
     elif wanted.action:
         query = query.where(a.action == wanted.action)
-    if wanted.target:
-        query = query.where(or_(a.target_id == wanted.target, func.lower(a.target_name) == wanted.target.lower()))
     if wanted.since is not None:
         query = query.where(a.id >= first_id_at("aud", int(wanted.since.timestamp() * 1000)))
     if wanted.until is not None:
         query = query.where(a.id < first_id_at("aud", int(wanted.until.timestamp() * 1000)))
     if before:
         query = query.where(a.id < before)
-    return query.order_by(a.id.desc()).limit(SCAN).subquery()
+    return query.order_by(a.id.desc()).limit(size).subquery()
 
 
 def _entry(row: Row[Any]) -> AuditRow:

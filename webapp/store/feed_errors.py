@@ -73,13 +73,14 @@ class ErrorGroup:
 
 def list_errors(conn: Connection, wanted: ErrorFilter, *, before: str = "", limit: int = LIMIT) -> Page[ErrorRow]:
     """Failed attempts older than the cursor, newest first, out of the next ``SCAN`` of them."""
-    window = _window(wanted, before, SCAN)
+    is_narrow = bool(wanted.error_type or wanted.subscription_id)
+    window = _window(wanted, before, SCAN if is_narrow else limit + 1)
     query = _filtered(_rows(window), wanted).order_by(window.c.id.desc()).limit(limit + 1)
     rows = conn.execute(query).all()
     shown = tuple(_error(row) for row in rows[:limit])
     if len(rows) > limit:
         return Page(shown, shown[-1].id)
-    if not (wanted.error_type or wanted.subscription_id):
+    if not is_narrow:
         return Page(shown)
     seen, last = conn.execute(select(func.count(), func.min(window.c.id))).one()
     return Page(shown, last if seen == SCAN else None, scanned_out=seen == SCAN)

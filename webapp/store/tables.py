@@ -282,6 +282,7 @@ counters = Table(
     Column("measure", _id(16), primary_key=True),
     Column("bucket", Integer, primary_key=True, autoincrement=False),  # domain.histogram bucket, else 0
     Column("n", BigInteger, nullable=False),
+    sqlite_with_rowid=False,  # the key is the table: a range of minutes is read in one go
 )
 
 notifications = Table(

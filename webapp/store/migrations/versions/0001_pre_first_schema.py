@@ -75,7 +75,8 @@ def upgrade() -> None:
     sa.Column('measure', _id(16), nullable=False),
     sa.Column('bucket', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('n', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('minute', 'subject', 'measure', 'bucket', name=op.f('pk_counters'))
+    sa.PrimaryKeyConstraint('minute', 'subject', 'measure', 'bucket', name=op.f('pk_counters')),
+    sqlite_with_rowid=False,
     )
     op.create_table('events',
     sa.Column('uid', _id(32), nullable=False),
