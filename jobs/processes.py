@@ -116,6 +116,11 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 def members(sid: int) -> list[int]:
     """Living processes of a session. Workers move what they fork to other process groups, never to other sessions."""
+    if _libc is None:  # no /proc to look into: at least the group of the leader
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(sid, 0)
+            return [sid]
+        return []
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
