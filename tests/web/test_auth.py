@@ -141,6 +141,17 @@ def test_sign_in_makes_a_new_session_and_drops_what_was_in_the_cookie(
     assert "Domain" not in header
 
 
+def test_signing_in_again_ends_the_session_before(stranger: Person, ada: str, sqlite_rt: Runtime) -> None:
+    sign_in_as(stranger)
+    before = session_ids(sqlite_rt)
+    with stranger.client.session_transaction() as cookie:
+        cookie["csrf_token"] = "the-same-in-every-test"
+    sign_in_as(stranger)
+    after = session_ids(sqlite_rt)
+    assert len(before) == len(after) == 1
+    assert before != after
+
+
 def test_sign_out_ends_the_session_for_good(stranger: Person, ada: str, sqlite_rt: Runtime) -> None:
     sign_in_as(stranger)
     with stranger.client.session_transaction() as cookie:

@@ -144,8 +144,8 @@ def _actor_of_session() -> Actor | None:
 
 
 def begin_session(token: str) -> None:
-    """Everything that was in the cookie goes: nothing set before signing in survives it."""
-    session.clear()
+    """Everything that was in the cookie goes, and the session it named: nothing from before signing in survives."""
+    end_session()
     session[TOKEN] = token
     session.permanent = True
     g.pop("actor", None)

@@ -5,6 +5,7 @@ It is plain WSGI on purpose: the same as Flask hooks would cost a publisher a th
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
@@ -18,6 +19,9 @@ from webapp.settings import Settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+log = logging.getLogger(__name__)
+
+SLOW_S = 1.0
 HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(?::\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](?::\d{1,5})?")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
 ID = "signalbox.request_id"  # in the environ, for everybody behind
@@ -69,9 +73,19 @@ class Edge:
             if path.startswith(SOCKETS):
                 return self._sockets(environ, start)
             answer = self._pages(environ, start)
+            elapsed_s = time.perf_counter() - started
+            _log(environ["REQUEST_METHOD"], path, seen, elapsed_s)
         endpoint = environ.get(ENDPOINT) or NOWHERE
-        self._observe(environ["REQUEST_METHOD"], endpoint, f"{seen[0]}xx", time.perf_counter() - started)
+        self._observe(environ["REQUEST_METHOD"], endpoint, f"{seen[0]}xx", elapsed_s)
         return answer
+
+
+def _log(method: str, path: str, status: str, elapsed_s: float) -> None:
+    """Trouble always; what people and programs changed or read only when asked for: the audit log has the former."""
+    level = logging.WARNING if status >= "5" or elapsed_s > SLOW_S else logging.DEBUG
+    if log.isEnabledFor(level):
+        words = {"action": "request", "method": method, "path": path[:200], "status": int(status[:3])}
+        log.log(level, "%s %s %s", method, path[:200], status[:3], extra={**words, "ms": round(elapsed_s * 1000, 1)})
 
 
 def _request_id(environ: WSGIEnvironment) -> str:
