@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from webapp.domain.access import Actor
 from webapp.domain.errors import Fault, Unavailable
 from webapp.domain.events import EventDraft
-from webapp.domain.routing import Considered, Rule, RouteTable
+from webapp.domain.routing import Considered, RouteTable, Rule
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
 from webapp.store import audit, events, subscriptions
