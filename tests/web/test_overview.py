@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.factories import make_delivery, make_event, make_subscription
 from tests.support.pages import soup, words
-from tests.support.people import Person
+from tests.support.people import HTMX, Person
 from webapp.runtime import Runtime
+from webapp.web.pages import overview
 
 
 def test_overview_of_a_new_hub_says_how_to_begin(signed_in: Person) -> None:
@@ -46,3 +47,13 @@ def test_nav_counts_say_what_needs_action(signed_in: Person, sqlite_rt: Runtime)
 def test_pages_are_for_people_who_signed_in(stranger: Person, path: str) -> None:
     answer = stranger.get(path)
     assert (answer.status_code, answer.location.partition("?")[0]) == (302, "/sign-in")
+
+
+def test_demo_is_not_for_viewers(as_viewer: Person) -> None:
+    assert as_viewer.post("/demo").status_code == 403
+
+
+def test_demo_plays_once_at_a_time(as_operator: Person) -> None:
+    with overview._playing:
+        answer = as_operator.post("/demo", headers=HTMX)
+    assert "playing already" in answer.headers["HX-Trigger"]

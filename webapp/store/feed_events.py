@@ -24,6 +24,7 @@ ERRORS_WITHIN = timedelta(hours=24)
 DELIVERIES_SHOWN = 100
 ATTEMPTS_SHOWN = 300
 LINES_SHOWN = 14
+ACTION_CAP = 1_000  # dead deliveries beyond this are not told apart: it is a flood
 LINE_CHARS = 500
 SUBJECT_CHARS = 200
 TYPES_KNOWN = 200
@@ -236,16 +237,20 @@ def _last_lines(conn: Connection, deliveries: tuple[DeliveryRow, ...]) -> tuple[
 
 
 def needing_action() -> Select[Any]:
-    """Dead deliveries that nobody has replayed."""
+    """The newest dead deliveries (``ACTION_CAP + 1`` are looked at) but those that somebody has replayed."""
     d, later = t.deliveries.c, t.deliveries.alias()
+    newest = select(d.id, d.event_uid, d.subscription_id, d.replay).where(d.state == "dead").order_by(d.id.desc())
+    dead = newest.limit(ACTION_CAP + 1).subquery("newest_dead")
     replayed = (
         select(later.c.id)
         .where(
-            later.c.event_uid == d.event_uid, later.c.subscription_id == d.subscription_id, later.c.replay > d.replay
+            later.c.event_uid == dead.c.event_uid,
+            later.c.subscription_id == dead.c.subscription_id,
+            later.c.replay > dead.c.replay,
         )
         .exists()
     )
-    return select(d.id).where(d.state == "dead", ~replayed)
+    return select(dead.c.id).where(~replayed)
 
 
 def capped_count(query: Select[Any], cap: int) -> ColumnElement[int]:

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, sel
 
 from webapp.store import tables as t
 from webapp.store.counters import minute_of
-from webapp.store.feed_events import LINE_CHARS, capped_count, needing_action
-from webapp.store.paging import NEWER_CAP, SCAN
+from webapp.store.feed_events import LINE_CHARS, needing_action
+from webapp.store.paging import SCAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def activity(conn: Connection, *, now: datetime, slots: int, minutes: int) -> Ac
 def dead_groups(conn: Connection, limit: int = 8) -> tuple[DeadGroup, ...]:
     """The newest dead deliveries that nobody has replayed, by subscription and reason, most first."""
     d, s = t.deliveries.c, t.subscriptions.c
-    window = needing_action().order_by(d.id.desc()).limit(SCAN // 5).subquery()
+    window = needing_action().subquery()
     grouped = (
         select(d.subscription_id, d.reason, func.count().label("n"), func.max(d.id).label("newest"))
         .join(window, window.c.id == d.id)
@@ -104,20 +104,18 @@ def _dead_group(row: Row[Any]) -> DeadGroup:
 
 
 def paused_subscriptions(conn: Connection, limit: int = 8) -> tuple[PausedRow, ...]:
-    """Paused subscriptions for which deliveries are held."""
-    s = t.subscriptions.c
-    paused = select(s.id, s.name, s.pause_reason, s.paused_at).where(s.paused_at.is_not(None), s.deleted_at.is_(None))
-    rows = conn.execute(paused.order_by(s.paused_at.desc()).limit(limit)).all()
-    counts = {row.id: _held_by(conn, row.id) for row in rows}
-    return tuple(
-        PausedRow(row.id, row.name, row.pause_reason, row.paused_at, counts[row.id]) for row in rows if counts[row.id]
+    """Paused subscriptions for which deliveries are held, most first; counted among the newest ``SCAN`` held ones."""
+    s, d = t.subscriptions.c, t.deliveries.c
+    held = select(d.subscription_id).where(d.state == "held").order_by(d.id.desc()).limit(SCAN).subquery()
+    counts = select(held.c.subscription_id, func.count().label("n")).group_by(held.c.subscription_id).subquery()
+    query = (
+        select(s.id, s.name, s.pause_reason, s.paused_at, counts.c.n)
+        .join_from(counts, t.subscriptions, s.id == counts.c.subscription_id)
+        .where(s.paused_at.is_not(None), s.deleted_at.is_(None))
+        .order_by(counts.c.n.desc(), s.id)
+        .limit(limit)
     )
-
-
-def _held_by(conn: Connection, subscription_id: str) -> int:
-    d = t.deliveries.c
-    held = select(d.id).where(d.subscription_id == subscription_id, d.state == "held")
-    return conn.execute(select(capped_count(held, NEWER_CAP))).scalar_one()
+    return tuple(PausedRow(row.id, row.name, row.pause_reason, row.paused_at, row.n) for row in conn.execute(query))
 
 
 def is_empty(conn: Connection) -> bool:

@@ -16,7 +16,7 @@ from flask_htmx import HTMX
 from webapp.domain.access import Actor
 from webapp.domain.errors import HubError
 from webapp.store import feed_events
-from webapp.store.feed_events import NavCounts
+from webapp.store.feed_events import ACTION_CAP, NavCounts
 from webapp.store.paging import COUNT_CAP
 from webapp.web import filters
 from webapp.web.auth import find_actor
@@ -81,7 +81,7 @@ def nav_count(name: str, counts: NavCounts | None) -> NavCount:
         return NavCount()
     n = getattr(counts, name)
     if name == "deliveries":
-        return NavCount(f"{_short(n)} need{'s' * (n == 1)} action", "act") if n else NavCount()
+        return NavCount(f"{filters.capped(n, ACTION_CAP)} need{'s' * (n == 1)} action", "act") if n else NavCount()
     if name == "notifications":
         return NavCount(_short(n), "new") if n else NavCount()
     return NavCount(_short(n) if n or name in ("events", "workers") else "")

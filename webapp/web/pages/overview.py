@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from flask import Blueprint, Response
 
+from webapp.domain.errors import HubError
 from webapp.runtime import Runtime
 from webapp.store import feed_events, feed_overview
 from webapp.store.feed_events import EventFilter
@@ -15,6 +17,8 @@ from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 
 bp = Blueprint("overview", __name__)
+
+log = logging.getLogger(__name__)
 
 RECENT = 10
 _playing = threading.Lock()  # one demo at a time in this process
@@ -65,5 +69,7 @@ def _play(rt: Runtime) -> None:
 
     try:
         demo.play(rt)
+    except HubError as error:
+        log.warning("the demo stopped: %s", error, extra={"action": "demo_stopped"})
     finally:
         _playing.release()
