@@ -18,7 +18,7 @@ from webapp.domain.events import Event
 from webapp.domain.lifecycle import Settlement
 from webapp.domain.retry import RetryPolicy
 from webapp.store.engine import within
-from webapp.store.events import EVENT_COLUMNS, to_event
+from webapp.store.events import EVENT_COLUMNS, event_of_columns
 from webapp.store.tables import deliveries, events, subscriptions
 
 # Written out, not bound: a partial index serves only a predicate that the planner can read.
@@ -107,34 +107,28 @@ def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
         return []
     uids = list({row.event_uid for row in taken})
     contents = select(*EVENT_COLUMNS).where(within(conn, events.c.uid, uids))
-    found = {row.uid: to_event(row) for row in conn.execute(contents).all()}
+    found = {event.uid: event for event in map(event_of_columns, conn.execute(contents).all())}
     rules = _rules(conn, {row.subscription_id for row in taken})
-    claimed = [
-        Claimed(**row._mapping, event=found[row.event_uid], **rules[row.subscription_id]) for row in taken
-    ]
+    claimed = [Claimed(*(*row, found[row[1]], *rules[row[2]])) for row in taken]  # columns in the order of the fields
     claimed.sort(key=lambda one: (one.due_at, one.id))
     return claimed
 
 
-def _rules(conn: Connection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _rules(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[Any, RetryPolicy, timedelta]]:
     rows = conn.execute(
         select(
             subscriptions.c.id, subscriptions.c.options, subscriptions.c.retry, subscriptions.c.timeout_ms
         ).where(within(conn, subscriptions.c.id, list(ids)))
     )
     return {
-        row.id: {
-            "options": row.options,
-            "policy": RetryPolicy.from_json(row.retry),
-            "timeout": timedelta(milliseconds=row.timeout_ms),
-        }
+        row.id: (row.options, RetryPolicy.from_json(row.retry), timedelta(milliseconds=row.timeout_ms))
         for row in rows
     }
 
 
 def policies(conn: Connection, subscription_ids: Iterable[str]) -> dict[str, RetryPolicy]:
     """The retry policies of these subscriptions."""
-    return {id: rule["policy"] for id, rule in _rules(conn, subscription_ids).items()}
+    return {id: policy for id, (_, policy, _) in _rules(conn, subscription_ids).items()}
 
 
 def renew(conn: Connection, *, owner: str, ids: Sequence[str], until: datetime) -> set[str]:

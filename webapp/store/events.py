@@ -77,7 +77,13 @@ class AmbiguousId(Conflict):
     slug, title = "ambiguous-id", "Ambiguous id"
 
 
-EVENT_COLUMNS = tuple(events.c[name] for name in Event.__dataclass_fields__)  # all that to_event reads
+EVENT_COLUMNS = tuple(events.c[name] for name in Event.__dataclass_fields__)  # in the order of the fields
+
+
+def event_of_columns(row: Any) -> Event:
+    """The domain's event of a row of ``EVENT_COLUMNS``: by position, for it is done for every delivery."""
+    id, type, payload, *rest = row
+    return Event(id, type, json.loads(payload), *rest)
 
 
 def to_event(row: Any) -> Event:
