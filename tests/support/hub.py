@@ -211,9 +211,10 @@ class Hub:
 
     def wait_for(self, event_id: str, status: str, seconds: float = 20) -> Any:
         """Wait until the event has that status; gives the status JSON."""
-        wait_until(
-            lambda: self.status(event_id)["status"] == status, seconds, f"{event_id} is {status}:\n{self.output()}"
-        )
+        try:
+            wait_until(lambda: self.status(event_id)["status"] == status, seconds, f"{event_id} is {status}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{json.dumps(self.status(event_id), indent=1)}\n{self.output()}") from None
         return self.status(event_id)
 
 
