@@ -16,9 +16,10 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import click
 from flask import Flask
 from flask.cli import AppGroup
+from sqlalchemy.exc import ProgrammingError
 
 from webapp.domain.access import Actor
-from webapp.domain.errors import HubError
+from webapp.domain.errors import HubError, Unavailable
 from webapp.domain.events import parse_event
 from webapp.domain.jsontext import parse_json, to_text
 from webapp.domain.subscriptions import parse_subscription
@@ -58,6 +59,8 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return command(*args, **kwargs)
+        except (Unavailable, ProgrammingError) as error:
+            raise click.ClickException(_storage_trouble(error)) from None
         except HubError as error:
             faults = [f"{fault.pointer or 'document'}: {fault.message}" for fault in error.faults]
             raise click.ClickException("; ".join(faults) or error.detail) from None
@@ -67,6 +70,16 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
             get_runtime().live.close()
 
     return run
+
+
+def _storage_trouble(error: Unavailable | ProgrammingError) -> str:
+    """A database that was never migrated looks like one that does not work."""
+    try:
+        if migrations.current_revision(get_runtime().db) != migrations.HEAD:
+            return "the database is not at the newest schema; run: flask --app wsgi migrate"
+    except Unavailable:
+        return "the database does not answer"
+    return error.detail if isinstance(error, Unavailable) else "the database refused the query"
 
 
 def _me() -> Actor:

@@ -133,6 +133,11 @@ def test_migrate_brings_an_empty_database_to_the_newest_schema(make_runtime: Any
     from webapp.app import create_app
 
     runner = create_app(runtime=make_runtime(f"sqlite:///{tmp_path}/new.db")).test_cli_runner()
+    before = runner.invoke(args=["user", "list"])
+    assert (before.exit_code, before.stderr) == (
+        1,
+        "Error: the database is not at the newest schema; run: flask --app wsgi migrate\n",
+    )
     assert runner.invoke(args=["migrate"]).output == "migrated\n"
     assert runner.invoke(args=["migrate"]).output == "up to date\n"
 
