@@ -8,16 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from webapp.store.bulk import insert_rows
 from webapp.store.engine import within
 from webapp.store.tables import deliveries, subscriptions
-
-INSERT = deliveries.insert()
 
 
 def insert_deliveries(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert new deliveries; all rows have the same keys."""
-    if rows:
-        conn.execute(INSERT, list(rows))
+    insert_rows(conn, deliveries, rows)
 
 
 def deliveries_of(conn: Connection, uids: Sequence[str]) -> dict[str, list[tuple[str, str, str, str]]]:

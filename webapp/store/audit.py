@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from webapp.domain.access import Actor
+from webapp.store.bulk import insert_rows
 from webapp.store.tables import audit
 
 MAX_WORDS = 2000
-INSERT = audit.insert()
 
 
 def entry(
@@ -53,8 +53,7 @@ def add(conn: Connection, **fields: Any) -> None:
 
 def add_many(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write entries made by ``entry``."""
-    if rows:
-        conn.execute(INSERT, list(rows))
+    insert_rows(conn, audit, rows)
 
 
 def _texts(details: Mapping[str, Any]) -> list[str]:

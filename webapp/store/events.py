@@ -6,18 +6,15 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.domain.errors import Conflict, NotFound
 from webapp.domain.events import Event
+from webapp.store.bulk import insert_rows
 from webapp.store.engine import within
 from webapp.store.tables import events
-
-INSERT = events.insert()  # statements of the hot path are built once
 
 Sender = tuple[str, str]  # (source, sender's id): unique
 
@@ -26,18 +23,11 @@ def insert_events(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> set[st
     """Insert what is new; answers the uids that went in. A row whose (source, id) is known is left out."""
     fresh = [row for row in rows if row["id"] == row["uid"]]  # a generated id cannot clash
     named = sorted((row for row in rows if row["id"] != row["uid"]), key=lambda row: (row["source"], row["id"]))
-    if fresh:
-        conn.execute(INSERT, fresh)
+    insert_rows(conn, events, fresh)
     inserted = {row["uid"] for row in fresh}
-    if named:
-        inserted.update(conn.execute(_insert_unknown(conn.dialect.name), named).scalars())
+    for result in insert_rows(conn, events, named, "ON CONFLICT (source, id) DO NOTHING RETURNING uid"):
+        inserted.update(result.scalars())
     return inserted
-
-
-@cache
-def _insert_unknown(dialect: str) -> Any:
-    insert = (sqlite if dialect == "sqlite" else postgresql).insert(events)
-    return insert.on_conflict_do_nothing(index_elements=["source", "id"]).returning(events.c.uid)
 
 
 def find_by_sender(conn: Connection, senders: Sequence[Sender]) -> dict[Sender, Row[Any]]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from webapp.domain.histogram import bucket_of
 from webapp.store import deliveries as rows_of
-from webapp.store.bulk import insert_many
+from webapp.store.bulk import insert_rows
 from webapp.store.counters import Key, minute_of, raise_counts
 from webapp.store.deliveries import Finished
 from webapp.store.engine import within
@@ -32,7 +32,7 @@ def finish(conn: Connection, rows: Sequence[Finished], *, owner: str, new_id: Ne
     rows_of.hold_paused(conn, waiting)
     shift_counts(conn, _shifts(ours))
     cancel_open(conn, rows_of.of_deleted_subscriptions(conn, waiting), at=max(row.finished_at for row in ours))
-    insert_many(conn, attempts, [_attempt(row, owner, new_id) for row in ours])
+    insert_rows(conn, attempts, [_attempt(row, owner, new_id) for row in ours])
     raise_counts(conn, _counts(ours))
     return {row.claimed.id for row in ours}
 
