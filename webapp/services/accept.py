@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -52,18 +53,32 @@ class Accepted:
     deliveries: tuple[AcceptedDelivery, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be written for one event, under the routing of one revision."""
+
+    revision: int
+    matched: tuple[Rule, ...]
+    event: dict[str, Any]
+    deliveries: list[dict[str, Any]]
+    audit: dict[str, Any]
+
+
 @dataclass(slots=True, eq=False)
 class _Ticket:
     """One request on its way through a group commit."""
 
     draft: EventDraft
     actor: Actor
+    plan: _Plan
     gate: threading.Lock = field(default_factory=threading.Lock)  # held while the request has to wait
     answer: Accepted | None = None
     error: Exception | None = None
     leads: bool = False
-    uid: str = ""
-    matched: list[Rule] = field(default_factory=list)
+
+    @property
+    def uid(self) -> str:
+        return str(self.plan.event["uid"])
 
 
 class Acceptor:
@@ -74,12 +89,12 @@ class Acceptor:
         self._lock = threading.Lock()
         self._waiting: list[_Ticket] = []
         self._busy = False
-        self._routes = RouteTable([])
-        self._revision = -1
+        self._routes: tuple[int, RouteTable] = (-1, RouteTable([]))  # replaced as a whole: many threads read it
 
     def accept(self, draft: EventDraft, actor: Actor) -> Accepted:
         """Store and route one event. Raises ``Unavailable`` when it could not be stored."""
-        ticket = _Ticket(draft, actor)
+        # Routed and laid out before the group forms, each request in its own thread; checked in the transaction.
+        ticket = _Ticket(draft, actor, _plan(self._rt, *self._routes, draft, actor))
         ticket.gate.acquire()
         with self._lock:
             self._waiting.append(ticket)
@@ -136,30 +151,27 @@ class Acceptor:
         self._tell(group)
 
     def _write(self, group: Sequence[_Ticket]) -> None:
-        rt, now = self._rt, self._rt.clock()
-        for ticket in group:
-            ticket.uid, ticket.answer = rt.new_id("evt"), None
+        rt = self._rt
         with rt.db.write() as conn:
-            self._refresh_routes(conn)
-            for ticket in group:
-                ticket.matched = [one.rule for one in self._routes.route(ticket.draft, now) if one.matched]
-            rows = [_event_row(ticket, now) for ticket in group]
-            inserted = events.insert_events(conn, rows)
+            self._refresh_plans(conn, group)
+            inserted = events.insert_events(conn, [ticket.plan.event for ticket in group])
             fresh = [ticket for ticket in group if ticket.uid in inserted]
-            made = {ticket.uid: _delivery_rows(ticket, rt, now) for ticket in fresh}
-            insert_deliveries(conn, [row for rows_ in made.values() for row in rows_])
-            audit.add_many(conn, [_audit_row(ticket, rt, now) for ticket in fresh])
-            for ticket in fresh:
-                ticket.answer = _accepted(ticket, made[ticket.uid])
             again = [ticket for ticket in group if ticket.uid not in inserted]
+            insert_deliveries(conn, [row for ticket in fresh for row in ticket.plan.deliveries])
+            audit.add_many(conn, [ticket.plan.audit for ticket in fresh])
             self._answer_duplicates(conn, again)
-            raise_counts(conn, _counts(fresh, again, minute_of(now)))
+            raise_counts(conn, _counts(fresh, again, minute_of(rt.clock())))
+        for ticket in fresh:
+            ticket.answer = _accepted(ticket)
 
-    def _refresh_routes(self, conn: Connection) -> None:
+    def _refresh_plans(self, conn: Connection, group: Sequence[_Ticket]) -> None:
+        """Whoever was routed by an older revision is routed again; the revision is locked until the commit."""
         revision = subscriptions.routes_revision(conn)
-        if revision != self._revision:
-            self._routes = RouteTable(subscriptions.load_rules(conn))
-            self._revision = revision
+        if revision != self._routes[0]:
+            self._routes = (revision, RouteTable(subscriptions.load_rules(conn)))
+        for ticket in group:
+            if ticket.plan.revision != revision:
+                ticket.plan = _plan(self._rt, *self._routes, ticket.draft, ticket.actor)
 
     def _answer_duplicates(self, conn: Connection, again: Sequence[_Ticket]) -> None:
         if not again:
@@ -177,7 +189,7 @@ class Acceptor:
     def _tell(self, group: Sequence[_Ticket]) -> None:
         rt = self._rt
         fresh = [one.answer for one in group if one.answer is not None and not one.answer.duplicate]
-        lanes = {rule.lane for ticket in group for rule in ticket.matched if not rule.held}
+        lanes = {rule.lane for ticket in group for rule in ticket.plan.matched if not rule.held}
         if "default" in lanes:
             rt.queue.ring("default")
         if "isolated" in lanes:
@@ -185,7 +197,7 @@ class Acceptor:
         rt.live.tell(*(EventChanged(one.uid, one.status) for one in fresh))
 
     def _ring_isolated(self, group: Sequence[_Ticket]) -> None:
-        lane_of = {rule.id: rule for ticket in group for rule in ticket.matched}
+        lane_of = {rule.id: rule for ticket in group for rule in ticket.plan.matched}
         self._rt.queue.ring_isolated(
             (one.id, lane_of[one.subscription_id].timeout_s)
             for ticket in group
@@ -214,11 +226,27 @@ def record_refusal(rt: Runtime, actor: Actor, slug: str, faults: Sequence[Fault]
         raise_counts(conn, Counter({(minute_of(now), "", "rejected", 0): 1}))
 
 
-def _event_row(ticket: _Ticket, now: Any) -> dict[str, Any]:
-    draft = ticket.draft
+def _plan(rt: Runtime, revision: int, routes: RouteTable, draft: EventDraft, actor: Actor) -> _Plan:
+    now, uid = rt.clock(), rt.new_id("evt")
+    matched = tuple(one.rule for one in routes.route(draft, now) if one.matched)
+    rows = [_delivery_row(uid, rule, rt.new_id("dlv"), now) for rule in matched]
+    entry = audit.entry(
+        id=rt.new_id("aud"),
+        at=now,
+        actor=actor,
+        action="event.published",
+        target_kind="event",
+        target_id=uid,
+        target_name=draft.type,
+        details={"source": draft.source, "id": draft.id or uid, "deliveries": len(rows)},
+    )
+    return _Plan(revision, matched, _event_row(uid, draft, actor, len(rows), now), rows, entry)
+
+
+def _event_row(uid: str, draft: EventDraft, actor: Actor, total: int, now: datetime) -> dict[str, Any]:
     return {
-        "uid": ticket.uid,
-        "id": draft.id or ticket.uid,
+        "uid": uid,
+        "id": draft.id or uid,
         "source": draft.source,
         "type": draft.type,
         "version": draft.version,
@@ -227,58 +255,41 @@ def _event_row(ticket: _Ticket, now: Any) -> dict[str, Any]:
         "received_at": now,
         "payload": draft.payload_text,
         "labels": dict(draft.labels),
-        "received_by": f"{ticket.actor.kind}:{ticket.actor.id}"[:64],
+        "received_by": f"{actor.kind}:{actor.id}"[:64],
         "correlation_id": draft.correlation_id,
         "causation_id": draft.causation_id,
         "trace_id": draft.trace_id,
-        "total": len(ticket.matched),
-        "open": len(ticket.matched),
+        "total": total,
+        "open": total,
     }
 
 
-def _delivery_rows(ticket: _Ticket, rt: Runtime, now: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": rt.new_id("dlv"),
-            "event_uid": ticket.uid,
-            "subscription_id": rule.id,
-            "handler": rule.handler,
-            "lane": rule.lane,
-            "state": "held" if rule.held else "pending",
-            "due_at": now,
-            "created_at": now,
-        }
-        for rule in ticket.matched
-    ]
+def _delivery_row(event_uid: str, rule: Rule, id: str, now: datetime) -> dict[str, Any]:
+    return {
+        "id": id,
+        "event_uid": event_uid,
+        "subscription_id": rule.id,
+        "handler": rule.handler,
+        "lane": rule.lane,
+        "state": "held" if rule.held else "pending",
+        "due_at": now,
+        "created_at": now,
+    }
 
 
-def _audit_row(ticket: _Ticket, rt: Runtime, now: Any) -> dict[str, Any]:
-    draft = ticket.draft
-    return audit.entry(
-        id=rt.new_id("aud"),
-        at=now,
-        actor=ticket.actor,
-        action="event.published",
-        target_kind="event",
-        target_id=ticket.uid,
-        target_name=draft.type,
-        details={"source": draft.source, "id": draft.id or ticket.uid, "deliveries": len(ticket.matched)},
-    )
-
-
-def _accepted(ticket: _Ticket, rows: Sequence[Mapping[str, Any]]) -> Accepted:
-    names = {rule.id: rule.name for rule in ticket.matched}
+def _accepted(ticket: _Ticket) -> Accepted:
+    plan = ticket.plan
     listed = tuple(
-        AcceptedDelivery(row["id"], row["subscription_id"], names[row["subscription_id"]], row["state"])
-        for row in rows
+        AcceptedDelivery(row["id"], rule.id, rule.name, row["state"])
+        for row, rule in zip(plan.deliveries, plan.matched, strict=True)
     )
-    status = "processing" if rows else "unrouted"
-    return Accepted(ticket.uid, ticket.draft.id or ticket.uid, False, status, listed)
+    status = "processing" if listed else "unrouted"
+    return Accepted(ticket.uid, plan.event["id"], False, status, listed)
 
 
 def _counts(fresh: Sequence[_Ticket], again: Sequence[_Ticket], minute: int) -> Counter[tuple[int, str, str, int]]:
     counts: Counter[tuple[int, str, str, int]] = Counter()
     counts[minute, "", "accepted", 0] = len(fresh)
-    counts[minute, "", "unrouted", 0] = sum(not ticket.matched for ticket in fresh)
+    counts[minute, "", "unrouted", 0] = sum(not ticket.plan.matched for ticket in fresh)
     counts[minute, "", "duplicate", 0] = len(again)
     return +counts

@@ -22,9 +22,7 @@ Row = Mapping[str, Any]
 Process = Callable[[Any], Any] | None
 
 
-def insert_rows(
-    conn: Connection, table: Table, rows: Sequence[Row], suffix: str = ""
-) -> list[CursorResult[Any]]:
+def insert_rows(conn: Connection, table: Table, rows: Sequence[Row], suffix: str = "") -> list[CursorResult[Any]]:
     """Insert rows that all have the keys of the first. ``suffix`` is ours too: ``ON CONFLICT …``, ``RETURNING …``."""
     if not rows:
         return []
@@ -37,9 +35,7 @@ def insert_rows(
         size = next(size for size in SIZES if size <= len(rows) - start)
         values: list[Any] = []
         for row in rows[start : start + size]:
-            values.extend(
-                [row[name] if process is None else process(row[name]) for name, process in processes]
-            )
+            values.extend([row[name] if process is None else process(row[name]) for name, process in processes])
         statement = _statement(table, names, size, conn.dialect.name, suffix)
         results.append(conn.exec_driver_sql(statement, tuple(values)))
         start += size
@@ -66,9 +62,7 @@ def _processes(table: Table, names: tuple[str, ...], name: str, dialect: Dialect
     """How each column's Python value becomes the driver's: what the type says, asked once."""
     key = (table.name, names, name)
     if key not in _PROCESSES:
-        _PROCESSES[key] = [
-            (column, table.c[column].type.bind_processor(dialect)) for column in names
-        ]
+        _PROCESSES[key] = [(column, table.c[column].type.bind_processor(dialect)) for column in names]
     return _PROCESSES[key]
 
 
