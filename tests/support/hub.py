@@ -97,9 +97,11 @@ class Hub:
                 command, cwd=ROOT, env=env | self.settings.to_env() | self.extra_env, stdout=log,
                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, preexec_fn=dies_with_us(signal.SIGTERM),
             )  # fmt: skip
-        wait_until(self._is_up_or_gone, START_S, f"the hub is ready:\n{self.output()}")
-        if self.process.poll() is not None:
-            raise AssertionError(f"the hub did not start:\n{self.output()}")
+        try:
+            wait_until(self._is_up_or_gone, START_S, "the hub is ready")
+            assert self.process.poll() is None
+        except AssertionError as error:
+            raise AssertionError(f"the hub did not start: {error}\n{self.output()}") from None
 
     def _is_up_or_gone(self) -> bool:
         assert self.process is not None
