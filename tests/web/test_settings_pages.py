@@ -8,7 +8,9 @@ from flask import Flask
 from tests.support.factories import make_attempt, make_delivery, make_event, make_subscription, row_of, rows_of
 from tests.support.markup import by_id, soup, unrouted, unsafe, words
 from tests.support.people import HTMX, Person
+from webapp.domain.access import SYSTEM
 from webapp.runtime import Runtime
+from webapp.services.accounts import create_user
 from webapp.services.notify import notify
 from webapp.store import tables
 
@@ -16,7 +18,7 @@ EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>{{ 7*7 }}'
 LOOKED_AT = (
     "/deliveries", "/deliveries/{delivery}", "/errors", "/subscriptions", "/subscriptions/{subscription}",
     "/subscriptions/{subscription}/edit", "/subscriptions/new", "/notifications", "/workers", "/performance?table=1",
-    "/audit", "/settings/users", "/settings/keys", "/settings/environment", "/api",
+    "/audit", "/settings/users", "/settings/keys", "/settings/environment", "/settings/account", "/api",
 )  # fmt: skip
 
 
@@ -86,6 +88,17 @@ def test_user_form_comes_back_marked(signed_in: Person, sqlite_rt: Runtime) -> N
     taken = {"username": "ada", "password": "a rather long passphrase", "role": "viewer"}
     assert "taken" in words(by_id(soup(signed_in.post("/settings/users", taken), 422), "f-username-error"))
     assert len(rows_of(sqlite_rt, tables.users)) == 1
+
+
+def test_own_password_is_changed_and_other_browsers_end(app: Flask, sqlite_rt: Runtime) -> None:
+    old, new = "a rather long passphrase", "another long passphrase"
+    user_id = create_user(sqlite_rt, SYSTEM, "vera", old, "viewer")
+    here, elsewhere = Person(app, user_id), Person(app, user_id)
+    page = soup(here.post("/settings/account", {"old_password": "wrong", "password": new}), 422)
+    assert by_id(page, "f-old_password")["aria-invalid"] == "true"
+    assert here.post("/settings/account", {"old_password": old, "password": new}).status_code == 303
+    assert "Your password is changed" in here.get("/settings/account").text
+    assert elsewhere.get("/settings/account").status_code == 302
 
 
 def test_key_is_shown_once(signed_in: Person, sqlite_rt: Runtime, app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""Settings: users, API keys, and what the environment set. Only administrators come here.
+"""Settings: users, API keys and what the environment set, for administrators; the own password, for everybody.
 
 A key's secret is in exactly one answer, the one to the form that created it; nothing keeps it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from flask import Blueprint, Response, redirect, url_for
+from flask import Blueprint, Response, redirect, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.domain.errors import Conflict, HubError, Refused
@@ -15,7 +15,7 @@ from webapp.services import accounts
 from webapp.settings import Settings, variable
 from webapp.web import render
 from webapp.web.answers import done
-from webapp.web.auth import current_actor, require
+from webapp.web.auth import TOKEN, current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import read_form
 
@@ -120,6 +120,32 @@ def environment() -> Response:
         for one in dataclasses.fields(Settings)
     ]
     return render.part("settings/environment.html", rows=rows)
+
+
+@bp.get("/account")
+@require("read")
+def account() -> Response:
+    """The own name and role, and the form for another password."""
+    return render.part("settings/account.html", errors={})
+
+
+@bp.post("/account")
+@require("read")
+def change_password() -> Response:
+    """Another password; every other session of this person ends."""
+    sent, token = read_form("old_password", "password"), session.get(TOKEN, "")
+    try:
+        accounts.change_own_password(
+            get_runtime(),
+            current_actor(),
+            sent["old_password"],
+            sent["password"],
+            session_id=accounts.fingerprint(token),
+        )
+    except Refused as refusal:
+        return render.part("settings/account.html", status=422, errors=_errors(refusal, "password"))
+    here = url_for("settings.account")
+    return done("Your password is changed; other browsers are signed out", back=here, go=here)
 
 
 def _users(
