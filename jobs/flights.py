@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from jobs.capture import CURRENT
 from jobs.context import Context, Tools
 from jobs.runner import Ending, Find, conclude, run_attempt, timed_out_ending
 from webapp.store.deliveries import Claimed, Finished
@@ -106,6 +107,10 @@ class FlightLoop:
         with self._space:
             return self._space.wait_for(lambda: not self.owned, timeout)
 
+    def undone(self) -> set[str]:
+        """What runs or waits for its turn; the rest of ``owned`` is on its way to be recorded."""
+        return {*self.flights, *(claimed.id for claimed in list(self._ready))}
+
     def forget(self, ids: Sequence[str]) -> None:
         """These are recorded or no longer ours."""
         with self._space:
@@ -167,6 +172,7 @@ class FlightLoop:
         flight.task = self.loop.create_task(self._fly(flight))
 
     async def _fly(self, flight: Flight) -> None:
+        CURRENT.set(flight.ctx)  # of this task and of the threads that it asks for help
         ending = await run_attempt(flight.claimed, flight.ctx, self._find)
         self._touch_down(flight, timed_out_ending(flight.claimed.timeout) if flight.timed_out else ending)
 

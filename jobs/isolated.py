@@ -60,7 +60,6 @@ def run(delivery_id: str) -> bool:
     die_with_parent(_plan.parent_pid)
     rt = build_runtime(_plan.settings)
     try:
-        rt.queue.answer(delivery_id)
         claimed = _claim(rt, delivery_id, _plan.owner)
         if claimed is None:
             return False

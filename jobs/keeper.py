@@ -69,7 +69,7 @@ class Keeper:
         with self._turn, self._rt.db.write() as conn:  # beside the recorder, the two could wait for each other's rows
             kept = deliveries.renew(conn, owner=self._owner, ids=ids, until=until)
         # An outcome may be recorded between the two looks; then it is not ours any more in good order.
-        lost = [id for id in ids if id not in kept and id in self._flights.flights]
+        lost = sorted(self._flights.undone().intersection(ids) - kept)
         if lost:
             log.warning(
                 "%d deliveries were taken away or cancelled and are stopped",

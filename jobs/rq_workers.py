@@ -25,7 +25,7 @@ from rq.queue import Queue
 from rq.worker import BaseWorker, WorkerStatus
 
 from jobs import isolated
-from webapp.queue import DRAIN, RUN_ISOLATED
+from webapp.queue import DRAIN, RUN_ISOLATED, flag_of
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +106,17 @@ class IsolatedWorker(_Calm, Worker):
     grace_s: float = 6.0
     on_horse: Callable[[str | None], None] = staticmethod(lambda _: None)
 
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Answer the bell before the fork: a second bell for the same delivery then costs no process."""
+        named = _delivery_of(job)
+        if named and not self.connection.delete(flag_of(named)):
+            queue.intermediate_queue.remove(job.id)
+            job.delete(remove_from_queue=False)
+            return
+        super().execute_job(job, queue)
+
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        self.on_horse(str(job.args[0]) if job.args else None)
+        self.on_horse(_delivery_of(job))
         with self.fork_lock:  # no connection is open and no lock held by another thread at this moment
             super().fork_work_horse(job, queue)
 
@@ -139,6 +148,14 @@ class IsolatedWorker(_Calm, Worker):
                 time.sleep(0.05)
             with suppress(OSError):
                 os.kill(pid, sig)
+
+
+def _delivery_of(job: Job) -> str | None:
+    """The delivery that a job is about. What cannot be read is about none, and fails when it is performed."""
+    try:
+        return str(job.args[0]) if job.func_name == RUN_ISOLATED else None
+    except Exception:  # noqa: BLE001  Redis is not trusted: anything may be in there
+        return None
 
 
 def connect(redis_url: str) -> redis.Redis:

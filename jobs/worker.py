@@ -20,6 +20,7 @@ from typing import Any
 import redis
 
 from jobs import catalog, isolated, tasks
+from jobs.capture import capture
 from jobs.engine import Engine
 from jobs.registry import Registry, load_registry
 from jobs.rq_workers import SETTINGS, IsolatedWorker, SharedWorker, connect
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     settings = load_settings()
     configure_logging(settings, "isolated" if options.isolated else "worker")
+    capture()
     stop = Stop()
     rt = build_runtime(settings)
     me = introduce(rt, "isolated" if options.isolated else "shared")

@@ -88,7 +88,7 @@ class RedisDoorbell:
 
     def answer(self, name: str) -> None:
         """Take the flag of a lane or delivery down: from here on it may be rung again."""
-        self._guarded(lambda: self._redis.delete(_flag(name)))
+        self._guarded(lambda: self._redis.delete(flag_of(name)))
 
     def is_alive(self) -> bool:
         """Whether Redis answers now."""
@@ -101,12 +101,12 @@ class RedisDoorbell:
         self._redis.close()
 
     def _ring(self, lane: str) -> None:
-        if self._redis.set(_flag(lane), 1, nx=True, ex=FLAG_TTL_S):
+        if self._redis.set(flag_of(lane), 1, nx=True, ex=FLAG_TTL_S):
             self._queue(lane).enqueue(DRAIN, lane, job_timeout=3600, result_ttl=0, failure_ttl=3600)
 
     def _ring_each(self, deliveries: Sequence[tuple[str, float]]) -> None:
         for delivery_id, timeout_s in deliveries:
-            if self._redis.set(_flag(delivery_id), 1, nx=True, ex=ISOLATED_FLAG_TTL_S):
+            if self._redis.set(flag_of(delivery_id), 1, nx=True, ex=ISOLATED_FLAG_TTL_S):
                 self._queue("isolated").enqueue(
                     RUN_ISOLATED, delivery_id, job_timeout=int(timeout_s) + 15, result_ttl=0, failure_ttl=3600
                 )
@@ -128,5 +128,6 @@ class RedisDoorbell:
         return True
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """The key that says: this lane or delivery is rung for, and nobody has answered yet."""
     return f"signalbox:rung:{name}"

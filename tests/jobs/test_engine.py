@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from jobs.drain import drain
+from jobs.capture import AttemptHandler
+from jobs.drain import claim, drain
 from jobs.engine import Engine
 from jobs.registry import load_registry
 from tests.support.factories import make_delivery, make_event, make_subscription, row_of, rows_of
@@ -130,6 +133,35 @@ def test_progress_and_lines_arrive_while_the_handler_runs(engine: Engine) -> Non
     assert engine.flights.wait_until_empty(10)
     assert row_of(engine.rt, t.deliveries, delivery).progress_done == 4
     assert [line.text for line in rows_of(engine.rt, t.log_lines)] == [f"step {n}" for n in range(1, 5)]
+
+
+def test_what_a_handler_logs_by_the_standard_library_is_on_its_page(engine: Engine) -> None:
+    listener = AttemptHandler(logging.INFO)
+    shop = logging.getLogger("shop")
+    shop.addHandler(listener)
+    shop.propagate = False
+    try:
+        settled(engine, deliver(engine.rt, "t.logs"))
+    finally:
+        shop.removeHandler(listener)
+        shop.propagate = True
+    said = [(line.level, line.text) for line in rows_of(engine.rt, t.log_lines)]
+    assert said == [("warning", "stock of tea is low"), ("error", "from a thread")]
+
+
+def test_cancelled_delivery_that_has_not_started_is_not_run(rt: Runtime, tmp_path: Path) -> None:
+    engine = started(rt, concurrency=1)
+    engine.flights.take(claim(engine, "default", 10) if deliver(rt, "t.slow", seconds=1) else [])
+    wait_until(lambda: engine.flights.flights, 5)
+    effects = tmp_path / "effects"
+    waiting = deliver(rt, "t.slow", seconds=0, file=str(effects))
+    engine.flights.take(claim(engine, "default", 10))
+    with rt.db.write() as conn:
+        conn.execute(t.deliveries.update().where(t.deliveries.c.id == waiting).values(state="cancelled"))
+    engine.keeper.beat()
+    assert engine.flights.wait_until_empty(10)
+    engine.stop(0)
+    assert not effects.exists()
 
 
 def test_notification_of_the_handler_is_stored(engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import re
 import signal
@@ -46,6 +47,17 @@ class Talks(EventHandler):
             ctx.log(f"step {step}")
             ctx.progress(step, 4, f"step {step}")
             await asyncio.sleep(float(event.payload.get("pause", 0.3)))
+
+
+class Logs(EventHandler):
+    """Uses the standard library's logging, here and in a thread."""
+
+    name = "t.logs"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        logging.getLogger("shop").warning("stock of %s is low", "tea")
+        await asyncio.to_thread(logging.getLogger("shop").error, "from a thread")
+        logging.getLogger("shop").info("does not fit", 1)
 
 
 class Raises(EventHandler):
