@@ -103,7 +103,11 @@ def sender(received_by: str, name: str = "") -> str:
     """``key:key_…`` and the name behind it in words."""
     kind, _, key = received_by.partition(":")
     shown = name or f"{key} (gone)"
-    return {"user": shown, "key": f"API key {shown}", "system": "the demo" if key == "demo" else "Signalbox itself"}.get(kind, kind)
+    return {
+        "user": shown,
+        "key": f"API key {shown}",
+        "system": "the demo" if key == "demo" else "Signalbox itself",
+    }.get(kind, kind)
 
 
 def iso(at: datetime) -> str:
