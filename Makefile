@@ -16,18 +16,17 @@ help: ## List the targets
 run: install ## Start the whole hub; Ctrl-C stops it
 	exec $(BIN)/python -m jobs.supervisor
 
-test: install-dev ## Run every test
+test: check ## Lint, types and layers, then every test
 	exec $(BIN)/python -m pytest
 
 test-fast: install-dev ## Run the tests that start no processes and no browser
 	exec $(BIN)/python -m pytest -m "not slow and not browser"
 
-check: install-dev ## Lint, formatting, types, layers, then every test
+check: install-dev ## Lint, formatting, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	exec $(BIN)/python -m pytest
 
 fmt: install-dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only .

@@ -50,5 +50,3 @@ def build_runtime(settings: Settings) -> Runtime:
         queue=RedisDoorbell(settings.redis_url),
         live=RedisPublisher(settings.redis_url),
     )
-
-

@@ -71,9 +71,7 @@ def _must_have_moved(moved: bool) -> None:
         raise Conflict("The delivery changed meanwhile; look at it again.")
 
 
-def _write_audit(
-    rt: Runtime, conn: Connection, actor: Actor, action: str, row: Any, details: dict[str, Any]
-) -> None:
+def _write_audit(rt: Runtime, conn: Connection, actor: Actor, action: str, row: Any, details: dict[str, Any]) -> None:
     event = get_event_row(conn, row.event_uid)
     audit.add(
         conn,

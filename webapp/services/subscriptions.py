@@ -33,9 +33,7 @@ def update(
     _must_operate(actor)
     with rt.db.write() as conn:
         before = subscriptions.get_subscription(conn, subscription_id)
-        subscriptions.change_subscription(
-            conn, subscription_id, revision=revision, at=rt.clock(), **_columns(draft)
-        )
+        subscriptions.change_subscription(conn, subscription_id, revision=revision, at=rt.clock(), **_columns(draft))
         changes = _changes(before, draft)
         _write_audit(rt, conn, actor, "subscription.updated", subscription_id, draft.name, {"changes": changes})
     rt.live.tell(SubscriptionChanged(subscription_id, ""))

@@ -45,9 +45,7 @@ class Claimed:
     timeout: timedelta
 
 
-def claim(
-    conn: Connection, *, lane: str, owner: str, limit: int, now: datetime, lease: timedelta
-) -> list[Claimed]:
+def claim(conn: Connection, *, lane: str, owner: str, limit: int, now: datetime, lease: timedelta) -> list[Claimed]:
     """Take up to ``limit`` due deliveries of a lane, oldest first. Rows that another worker is taking are passed by."""
     due = (
         select(deliveries.c.id)
@@ -58,18 +56,14 @@ def claim(
     return _claim(conn, due, owner, now, lease)
 
 
-def claim_one(
-    conn: Connection, *, delivery_id: str, owner: str, now: datetime, lease: timedelta
-) -> Claimed | None:
+def claim_one(conn: Connection, *, delivery_id: str, owner: str, now: datetime, lease: timedelta) -> Claimed | None:
     """Take this delivery if it is due, whatever its lane; None when it is not (the bell rang twice)."""
     due = select(deliveries.c.id).where(deliveries.c.id == delivery_id, IS_DUE_STATE, deliveries.c.due_at <= now)
     found = _claim(conn, due, owner, now, lease)
     return found[0] if found else None
 
 
-def _claim(
-    conn: Connection, due: Select[tuple[str]], owner: str, now: datetime, lease: timedelta
-) -> list[Claimed]:
+def _claim(conn: Connection, due: Select[tuple[str]], owner: str, now: datetime, lease: timedelta) -> list[Claimed]:
     if conn.dialect.name == "postgresql":
         due = due.with_for_update(skip_locked=True)
     chosen = due.cte("chosen")  # a CTE: PostgreSQL may run a bare subquery with LIMIT more than once
@@ -116,13 +110,12 @@ def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
 
 def _rules(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[Any, RetryPolicy, timedelta]]:
     rows = conn.execute(
-        select(
-            subscriptions.c.id, subscriptions.c.options, subscriptions.c.retry, subscriptions.c.timeout_ms
-        ).where(within(conn, subscriptions.c.id, list(ids)))
+        select(subscriptions.c.id, subscriptions.c.options, subscriptions.c.retry, subscriptions.c.timeout_ms).where(
+            within(conn, subscriptions.c.id, list(ids))
+        )
     )
     return {
-        row.id: (row.options, RetryPolicy.from_json(row.retry), timedelta(milliseconds=row.timeout_ms))
-        for row in rows
+        row.id: (row.options, RetryPolicy.from_json(row.retry), timedelta(milliseconds=row.timeout_ms)) for row in rows
     }
 
 

@@ -40,9 +40,7 @@ def add_replay(conn: Connection, row: Row[Any], new_id: str, now: datetime, *, h
     """A new delivery of the same event to the same subscription; the old one stays as it is."""
     # First the event: its row lock makes those who ask at the same time number one after the other.
     conn.execute(
-        update(events)
-        .where(events.c.uid == row.event_uid)
-        .values(total=events.c.total + 1, open=events.c.open + 1)
+        update(events).where(events.c.uid == row.event_uid).values(total=events.c.total + 1, open=events.c.open + 1)
     )
     last = select(func.max(deliveries.c.replay)).where(
         deliveries.c.event_uid == row.event_uid, deliveries.c.subscription_id == row.subscription_id

@@ -125,9 +125,7 @@ def rescue(
             rescued.append(row)
             shift_counts(conn, {row.event_uid: (-1, 0, 1)} if lost else {})
             raise_counts(conn, Counter({(minute_of(now), row.subscription_id, "dead" if lost else "failed", 0): 1}))
-            _write_lost_attempts(
-                conn, [row], now, new_id, "crashed", values["error_type"], values["error_message"]
-            )
+            _write_lost_attempts(conn, [row], now, new_id, "crashed", values["error_type"], values["error_message"])
     rows_of.hold_paused(conn, [row.id for row in rescued])
     return rescued
 

@@ -47,9 +47,7 @@ def change_subscription(
     if revision is not None:
         where.append(subscriptions.c.revision == revision)
     changed = conn.execute(
-        update(subscriptions)
-        .where(*where)
-        .values(revision=subscriptions.c.revision + 1, updated_at=at, **values)
+        update(subscriptions).where(*where).values(revision=subscriptions.c.revision + 1, updated_at=at, **values)
     )
     if changed.rowcount != 1:
         raise Conflict("This subscription was changed meanwhile; look at it again before you save.")
