@@ -9,10 +9,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
+from tests.support.factories import rows_of
 from tests.support.servers import wait_until
 from tests.support.workers import Crew, crew_of, marks
 from webapp.runtime import Runtime
+from webapp.store import tables as t
 
 pytestmark = pytest.mark.slow
 
@@ -149,3 +152,37 @@ def test_stopping_isolated_worker_gives_back_its_delivery(crew: Crew, tmp_path: 
     assert worker.wait(10) == 0
     assert [a.outcome for a in crew.attempts(accepted)] == ["interrupted"]
     assert crew.delivery(accepted).state == "pending"
+
+
+def test_worker_that_was_frozen_cannot_overwrite_what_happened_meanwhile(crew: Crew, tmp_path: Path) -> None:
+    crew.subscribe("t.slow")
+    frozen = crew.worker()
+    crew.beat()
+    effects = tmp_path / "effects"
+    accepted = crew.send("t.slow", seconds=1, file=str(effects))
+    wait_until(lambda: marks(effects), 10, "the handler has started")
+    frozen.send_signal(signal.SIGSTOP)
+    crew.worker("--isolated")
+    crew.wait_for(accepted, "succeeded", 20)
+    frozen.send_signal(signal.SIGCONT)
+    sign = crew.send("t.slow", seconds=0)
+    crew.worker()
+    crew.wait_for(sign, "succeeded", 20)
+    assert [a.outcome for a in crew.attempts(accepted)] == ["crashed", "succeeded"]
+    assert crew.delivery(accepted).attempt == 2
+
+
+def test_second_bell_for_the_same_delivery_costs_no_process(crew: Crew) -> None:
+    from rq import Queue
+
+    crew.subscribe("t.slow-alone")
+    crew.worker("--isolated")
+    accepted = crew.send("t.slow-alone", seconds=0)
+    crew.wait_for(accepted, "succeeded")
+    with redis.Redis.from_url(crew.rt.settings.redis_url) as client:
+        queue = Queue("signalbox-isolated", connection=client, serializer="json")
+        queue.enqueue("jobs.tasks.run_isolated", accepted.deliveries[0].id)
+        crew.wait_for(crew.send("t.slow-alone", seconds=0), "succeeded")
+        assert queue.is_empty()
+        assert client.lrange(queue.intermediate_queue_key, 0, -1) == []
+    wait_until(lambda: [row.finished for row in rows_of(crew.rt, t.workers)] == [2], 5, "two horses ran, not three")
