@@ -25,7 +25,7 @@ from webapp.store.deliveries import Claimed
 log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
-HELD_MARGIN_S = 3.0  # beyond time limit and grace: then not even our watchdog runs, and a timer in C ends it
+HELD_MARGIN_S = 4.0  # beyond time limit and grace: then not even our watchdog runs, and a timer in C ends it
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _claim(rt: Runtime, delivery_id: str, owner: str) -> Claimed | None:
 def _run(rt: Runtime, claimed: Claimed, plan: Plan) -> None:
     held_limit = claimed.timeout.total_seconds() + GRACE_S + HELD_MARGIN_S
     engine = Engine(rt, plan.registry, plan.owner, concurrency=1)
-    engine.watchdog.allow_held(held_limit)
+    engine.watchdog.allow_held(held_limit, from_now_on=False)  # it has one delivery to run, then it ends
     engine.start()
     engine.take([claimed])
     while not engine.flights.wait_until_empty(0.2) and not _interrupted.is_set():

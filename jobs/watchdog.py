@@ -39,11 +39,13 @@ class Watchdog:
         self._held_limit_s = 0.0  # no limit
         self._stop = threading.Event()
         self._warned: Flight | None = None
-        self._armed = 0.0
+        self._arm_at = 0.0
+        self._rearm_s = REARM_S
 
-    def allow_held(self, seconds: float) -> None:
-        """How long the interpreter may be held by code in C. Before the start."""
+    def allow_held(self, seconds: float, *, from_now_on: bool = True) -> None:
+        """How long the interpreter may be held by code in C, at any time or (``from_now_on`` false) counted once."""
         self._held_limit_s = seconds
+        self._rearm_s = REARM_S if from_now_on else float("inf")
 
     def start(self) -> None:
         """Start the thread and the timer in C."""
@@ -68,8 +70,8 @@ class Watchdog:
     def _arm(self) -> None:
         """If no Python code can run for that long, not even this, the timer dumps the stacks and exits."""
         now = time.monotonic()
-        if self._held_limit_s and now - self._armed > REARM_S and not self._stop.is_set():
-            self._armed = now
+        if self._held_limit_s and now >= self._arm_at and not self._stop.is_set():
+            self._arm_at = now + self._rearm_s
             faulthandler.dump_traceback_later(self._held_limit_s, exit=True, file=sys.__stderr__ or 2)
 
     def _look(self, stalled: float) -> None:
