@@ -1,4 +1,8 @@
-"""One browser and one real hub for all tests of this folder; each test has a person of its own."""
+"""One browser and one real hub for all tests of this folder; each test has a person of its own.
+
+The fixtures end with the folder, not with the run: while Playwright is open, this thread has a running event
+loop, and no test elsewhere could use ``asyncio.run``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
@@ -29,7 +33,7 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hub() -> Iterator[Hub]:
     """A hub with an administrator called ada; shared, so tests use event types of their own."""
     with running_hub() as running:
@@ -53,7 +57,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     assert [trouble for visitor in opened for trouble in visitor.troubles] == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cookies(browser: Browser, hub: Hub) -> Any:
     """What the administrator's browser holds after signing in: done once, hashing is slow on purpose."""
     visitor = new_visitor(browser, hub.url)
