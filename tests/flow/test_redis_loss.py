@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.servers import dies_with_us, redis_binary, short_directory, wait_until
+from tests.support.servers import dies_with_us, pings, redis_binary, short_directory, wait_until
 from tests.support.workers import Crew, crew_of
 from webapp.live import RedisPublisher
 from webapp.queue import RedisDoorbell
@@ -36,7 +36,7 @@ class Server:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=dies_with_us(signal.SIGKILL),
         )  # fmt: skip
         with redis.Redis.from_url(self.url) as client:
-            wait_until(lambda: self.socket.exists() and client.ping(), 10, "Redis answers")
+            wait_until(lambda: pings(client), 10, "Redis answers")
 
     def flush(self) -> None:
         with redis.Redis.from_url(self.url) as client:

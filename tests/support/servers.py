@@ -91,13 +91,14 @@ def private_redis() -> Iterator[str]:
         try:
             url = f"unix://{socket}?db=0"
             with redis.Redis.from_url(url) as client:
-                wait_until(lambda: _pings(client), START_S, "redis-server answers")
+                wait_until(lambda: pings(client), START_S, "redis-server answers")
             yield url
         finally:
             _stop(server, signal.SIGTERM)
 
 
-def _pings(client: redis.Redis) -> bool:
+def pings(client: redis.Redis) -> bool:
+    """Whether that Redis answers by now."""
     try:
         return bool(client.ping())
     except redis.RedisError:
