@@ -4,7 +4,7 @@
 import { io } from "../vendor/socketio/socket.io.esm.min.js";
 
 const PAUSE_MS = 1000; // between two rounds of the same kind while much happens
-const QUICK_MS = 100; // and while little does: an event is accepted and done within one blink
+const QUICK_MS = 50; // and while little does: an event is accepted and done within one blink
 const QUICK_RUNS = 4;
 const POLL_MS = 5000;
 const body = document.body;
