@@ -69,15 +69,15 @@ def _refusal(server: BaseWSGIServer, person: Person | None, **headers: str) -> i
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
     }
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=5)) as http:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as http:
         http.request("GET", OPEN, headers=upgrade | _headers(person, f":{server.port}") | headers)
         return http.getresponse().status
 
 
 def _join(client: simple_websocket.Client) -> str:
-    assert str(client.receive(timeout=5)).startswith("0{")
+    assert str(client.receive(timeout=30)).startswith("0{")
     client.send(HELLO)
-    return str(client.receive(timeout=5))
+    return str(client.receive(timeout=30))
 
 
 def _listeners(app: Flask) -> sockets.Listeners:
@@ -89,7 +89,7 @@ def test_signed_in_person_hears_facts(app: Flask, as_viewer: Person, connect: An
     client = connect(as_viewer)
     assert _join(client).startswith(HELLO)
     app.extensions["socketio"].emit("event.changed", {"items": [], "more": 3}, namespace=NAMESPACE)
-    kind, body = json.loads(str(client.receive(timeout=5)).removeprefix(f"42{NAMESPACE},"))
+    kind, body = json.loads(str(client.receive(timeout=30)).removeprefix(f"42{NAMESPACE},"))
     assert (kind, body) == ("event.changed", {"items": [], "more": 3})
 
 
@@ -111,7 +111,7 @@ def test_large_frame_ends_the_socket(as_viewer: Person, connect: Any) -> None:
     _join(client)
     client.send("4" * (sockets.MAX_FRAME + 1))
     with pytest.raises(simple_websocket.ConnectionClosed):
-        client.receive(timeout=5)
+        client.receive(timeout=30)
 
 
 def test_what_a_client_sends_changes_nothing(sqlite_rt: Runtime, as_viewer: Person, connect: Any) -> None:
@@ -139,7 +139,7 @@ def test_ended_session_takes_its_sockets_along(
         else:
             conn.execute(tables.sessions.update().where(mine).values(seen_at=clock() - timedelta(days=2)))
     _listeners(app).check()
-    assert str(client.receive(timeout=5)).startswith(f"41{NAMESPACE}")
+    assert str(client.receive(timeout=30)).startswith(f"41{NAMESPACE}")
     assert other.receive(timeout=0.3) is None
     assert other.connected
 
