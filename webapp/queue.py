@@ -6,6 +6,7 @@ Losing Redis costs time, never work: the rows in SQL are the queue, and the beat
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -21,6 +22,7 @@ DRAIN = "jobs.tasks.drain"
 RUN_ISOLATED = "jobs.tasks.run_isolated"
 FLAG_TTL_S = 5  # a bell that nobody answered may be rung again after this
 ISOLATED_FLAG_TTL_S = 30  # the same for one isolated delivery: its job may stand in a queue behind slow ones
+BURST_S = 0.01  # between two rings of those who do not wait
 BREAKER_S = 2.0  # Redis failed: do not ask again for this long
 
 
@@ -33,6 +35,8 @@ class Doorbell(Protocol):
     """Rings workers. Never raises; answers whether the bell could be rung."""
 
     def ring(self, lane: str) -> bool: ...
+
+    def ring_soon(self, lane: str) -> None: ...
 
     def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool: ...
 
@@ -52,6 +56,9 @@ class RecordingDoorbell:
     def ring(self, lane: str) -> bool:
         self.rung.append(lane)
         return True
+
+    def ring_soon(self, lane: str) -> None:
+        self.rung.append(lane)
 
     def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool:
         self.rung.extend(delivery_id for delivery_id, _ in deliveries)
@@ -77,10 +84,23 @@ class RedisDoorbell:
         )
         self._queues: dict[str, Queue] = {}
         self._quiet_until = 0.0
+        self._wanted: set[str] = set()
+        self._want = threading.Event()
+        self._lock = threading.Lock()
+        self._ringer: threading.Thread | None = None
 
     def ring(self, lane: str) -> bool:
         """Ask for a drain of ``lane`` unless one is already asked for."""
         return self._guarded(lambda: self._ring(lane))
+
+    def ring_soon(self, lane: str) -> None:
+        """The same from a thread of its own: who accepts events never waits for Redis, and a burst costs one ring."""
+        with self._lock:
+            self._wanted.add(lane)
+            if self._ringer is None:  # born after the fork that made this process
+                self._ringer = threading.Thread(target=self._ring_wanted, name="doorbell", daemon=True)
+                self._ringer.start()
+        self._want.set()
 
     def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool:
         """Ask for one forked job per ``(delivery id, timeout in seconds)``, unless it is asked for already."""
@@ -99,6 +119,16 @@ class RedisDoorbell:
 
     def close(self) -> None:
         self._redis.close()
+
+    def _ring_wanted(self) -> None:
+        while True:
+            self._want.wait()
+            self._want.clear()
+            with self._lock:
+                lanes, self._wanted = self._wanted, set()
+            for lane in lanes:
+                self.ring(lane)
+            time.sleep(BURST_S)
 
     def _ring(self, lane: str) -> None:
         if self._redis.set(flag_of(lane), 1, nx=True, ex=FLAG_TTL_S):

@@ -191,7 +191,7 @@ class Acceptor:
         fresh = [one.answer for one in group if one.answer is not None and not one.answer.duplicate]
         lanes = {rule.lane for ticket in group for rule in ticket.plan.matched if not rule.held}
         if "default" in lanes:
-            rt.queue.ring("default")
+            rt.queue.ring_soon("default")
         if "isolated" in lanes:
             self._ring_isolated(group)
         rt.live.tell(*(EventChanged(one.uid, one.status) for one in fresh))

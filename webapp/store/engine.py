@@ -80,6 +80,7 @@ def _sqlite_engine(url: str) -> Engine:
             "synchronous=FULL",  # fsync before the sender hears 202
             "foreign_keys=ON",
             "journal_size_limit=67108864",
+            "wal_autocheckpoint=4000",  # pages: one that changes often is copied once for many commits
             "cache_size=-16384",
             "temp_store=MEMORY",
             "trusted_schema=OFF",
