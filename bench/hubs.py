@@ -13,6 +13,7 @@ from tests.support.chromium import find_chromium, new_visitor, running_chromium
 from tests.support.hub import PARTS, PASSWORD, Hub, running_hub
 
 SETTLE_S = 5.0
+APART_S = 3.0  # lone events: a page that has just fetched several times waits up to a second, on purpose
 
 # Posts an event from the page and notes when its row is there, and when the row says that it succeeded.
 POST_AND_WATCH = """
@@ -96,7 +97,7 @@ def _watch(hub: Hub, visitor: Any, times: int) -> Seen:
         pair = visitor.page.evaluate(POST_AND_WATCH, [hub.key, f"bench.{n % 5}"])
         if n >= 2:  # the first ones warm the caches
             pairs.append(pair)
-        time.sleep(1.3)  # a lone event: the hints of the last one are over
+        time.sleep(APART_S)
     arrived = [a for a, _ in pairs if a is not None]
     ended = [e for _, e in pairs if e is not None]
     return Seen(arrived, ended, 2 * len(pairs) - len(arrived) - len(ended))
