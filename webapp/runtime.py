@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from webapp.domain.ids import NOISE_CHARS, make_id
@@ -29,7 +28,7 @@ class Runtime:
     live: Publisher
     clock: Callable[[], datetime] = _utc_now
     roll: Callable[[], float] = random.random  # in [0, 1), for jitter
-    noise: Callable[[int], bytes] = field(default=os.urandom)
+    noise: Callable[[int], bytes] = random.randbytes  # ids are no secrets; reseeded in a forked child
 
     def new_id(self, prefix: str) -> str:
         """A fresh sortable id of that kind, for example ``evt_…``."""

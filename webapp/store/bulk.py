@@ -13,10 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Dialect, Table
 
-# Statements come in these sizes only, so that the drivers' caches of prepared statements hold them all.
-SIZES = (64, 32, 16, 8, 4, 2, 1)
-
-DOCUMENT_FROM = 16  # rows; below, the list of values is as quick
+MAX_ROWS = 64  # of one statement; SQLite's cache of prepared statements holds every size of every table
+DOCUMENT_FROM = 4  # rows; below, the list of values is as quick
 
 Row = Mapping[str, Any]
 Process = Callable[[Any], Any] | None
@@ -30,15 +28,14 @@ def insert_rows(conn: Connection, table: Table, rows: Sequence[Row], suffix: str
     processes = _processes(table, names, conn.dialect.name, conn.dialect)
     if conn.dialect.name == "postgresql" and len(rows) >= DOCUMENT_FROM:
         return [_insert_document(conn, table, rows, processes, suffix)]
-    results, start = [], 0
-    while start < len(rows):
-        size = next(size for size in SIZES if size <= len(rows) - start)
+    results = []
+    for start in range(0, len(rows), MAX_ROWS):
+        some = rows[start : start + MAX_ROWS]
         values: list[Any] = []
-        for row in rows[start : start + size]:
+        for row in some:
             values.extend([row[name] if process is None else process(row[name]) for name, process in processes])
-        statement = _statement(table, names, size, conn.dialect.name, suffix)
+        statement = _statement(table, names, len(some), conn.dialect.name, suffix)
         results.append(conn.exec_driver_sql(statement, tuple(values)))
-        start += size
     return results
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
-        self._writer = threading.Lock()
+        self.engine = _sqlite_engine(url, "BEGIN") if self.is_sqlite else _postgres_engine(url)
+        # One connection writes: SQLite drops its page cache when another connection has written.
+        self._write_engine = _sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1) if self.is_sqlite else self.engine
+        self._writer: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -43,18 +45,13 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A write transaction; commits on leaving the block. Raises ``Unavailable`` when the database is not there."""
-        if not self.is_sqlite:
-            with _translated(), self.engine.begin() as conn:
-                yield conn
-            return
-        with self._writer, _translated(), self.engine.connect() as conn:
-            conn = conn.execution_options(signalbox_write=True)
-            with conn.begin():
-                yield conn
+        with self._writer, _translated(), self._write_engine.begin() as conn:
+            yield conn
 
     def dispose(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+        self._write_engine.dispose()
 
 
 @contextmanager
@@ -65,10 +62,11 @@ def _translated() -> Iterator[None]:
         raise Unavailable("The database does not answer; nothing was stored. Try again.") from error
 
 
-def _sqlite_engine(url: str) -> Engine:
+def _sqlite_engine(url: str, begin: str, pool_size: int = 80) -> Engine:
     path = url.removeprefix("sqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=20, max_overflow=60, pool_timeout=5, connect_args={"timeout": 5})
+    options = {"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 512}
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=5, connect_args=options)
 
     @event.listens_for(engine, "connect")
     def _pragmas(dbapi: Any, _record: Any) -> None:
@@ -90,8 +88,7 @@ def _sqlite_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(conn: Connection) -> None:
-        write = conn.get_execution_options().get("signalbox_write")
-        conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        conn.exec_driver_sql(begin)
 
     return engine
 
