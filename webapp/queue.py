@@ -5,6 +5,7 @@ Losing Redis costs time, never work: the rows in SQL are the queue, and the beat
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -88,6 +89,7 @@ class RedisDoorbell:
         self._want = threading.Event()
         self._lock = threading.Lock()
         self._ringer: threading.Thread | None = None
+        self._closed = False
 
     def ring(self, lane: str) -> bool:
         """Ask for a drain of ``lane`` unless one is already asked for."""
@@ -100,6 +102,7 @@ class RedisDoorbell:
             if self._ringer is None:  # born after the fork that made this process
                 self._ringer = threading.Thread(target=self._ring_wanted, name="doorbell", daemon=True)
                 self._ringer.start()
+                atexit.register(self.close)  # a program that publishes and ends still rings
         self._want.set()
 
     def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool:
@@ -118,17 +121,24 @@ class RedisDoorbell:
             return False
 
     def close(self) -> None:
+        """Ring what is still to be rung, then let go of Redis."""
+        self._closed = True
+        self._want.set()
+        if self._ringer is not None:
+            atexit.unregister(self.close)
+            self._ringer.join(timeout=1)
         self._redis.close()
 
     def _ring_wanted(self) -> None:
-        while True:
+        while not self._closed:
             self._want.wait()
             self._want.clear()
             with self._lock:
                 lanes, self._wanted = self._wanted, set()
             for lane in lanes:
                 self.ring(lane)
-            time.sleep(BURST_S)
+            if not self._closed:
+                time.sleep(BURST_S)
 
     def _ring(self, lane: str) -> None:
         if self._redis.set(flag_of(lane), 1, nx=True, ex=FLAG_TTL_S):

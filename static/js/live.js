@@ -5,7 +5,7 @@ import { io } from "../vendor/socketio/socket.io.esm.min.js";
 
 const PAUSE_MS = 1000; // between two rounds of the same kind while much happens
 const QUICK_MS = 50; // and while little does: an event is accepted and done within one blink
-const QUICK_RUNS = 4;
+const QUIET = 8; // "little" is up to so many hints of a kind within a second
 const POLL_MS = 5000;
 const body = document.body;
 
@@ -26,20 +26,21 @@ body.addEventListener("htmx:load", ({ target }) => {
 });
 
 // Leading and trailing edge: the first call runs at once, those within the pause become one call at its end.
-// A few runs may follow each other quickly; under a steady stream there is one a second.
+// While little happens the pause is a blink; under a steady stream there is one run a second.
 export function coalesce(run, pause = PAUSE_MS) {
   let timer = null;
   let again = false;
-  let credit = QUICK_RUNS;
-  let last = 0;
+  let calls = []; // times of the last second
   const fire = () => {
-    const now = Date.now();
-    credit = Math.min(QUICK_RUNS, credit + (now - last) / pause) - 1;
-    last = now;
     run();
-    timer = setTimeout(() => { timer = null; if (again) { again = false; fire(); } }, credit >= 1 ? QUICK_MS : pause);
+    timer = setTimeout(() => { timer = null; if (again) { again = false; fire(); } }, calls.length <= QUIET ? QUICK_MS : pause);
   };
-  return () => { if (timer) again = true; else fire(); };
+  return () => {
+    const now = Date.now();
+    calls = calls.filter((time) => now - time < 1000).slice(-QUIET);
+    calls.push(now);
+    if (timer) again = true; else fire();
+  };
 }
 
 const rounds = new Map();
