@@ -66,7 +66,6 @@ class FlightLoop:
     ) -> None:
         self.owned: dict[str, Claimed] = {}
         self.flights: dict[str, Flight] = {}
-        self.abandoned = 0
         self.ticked = time.monotonic()
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run, name="handlers", daemon=True)
@@ -201,7 +200,6 @@ class FlightLoop:
 
     def _abandon(self, flight: Flight) -> None:
         """It does not heed its cancellation. Record it as timed out; its slot is free, its task is left alone."""
-        self.abandoned += 1
         log.error(
             "handler %s ignores its time limit and was left behind",
             flight.claimed.handler,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from webapp.domain.errors import Forbidden
+
 ActorKind = Literal["user", "key", "system", "anonymous"]
 Role = Literal["viewer", "operator", "admin", "publisher"]
 
@@ -31,6 +33,11 @@ class Actor:
     def can(self, verb: str) -> bool:
         """Whether this actor may ``verb``; an unknown verb is never granted."""
         return self.kind == "system" or self.role in GRANTS.get(verb, frozenset())
+
+    def must(self, verb: str) -> None:
+        """Raise ``Forbidden`` unless this actor may ``verb``."""
+        if not self.can(verb):
+            raise Forbidden("Your role does not allow this.")
 
 
 SYSTEM = Actor(kind="system", id="system", name="Signalbox", role="admin")

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from webapp.domain.access import Actor
-from webapp.domain.errors import Conflict, Forbidden
+from webapp.domain.errors import Conflict
 from webapp.domain.lifecycle import FINAL, State, Verb, advance
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
@@ -17,7 +17,7 @@ from webapp.store.events import get_event_row
 
 def retry(rt: Runtime, actor: Actor, delivery_id: str) -> None:
     """Try this delivery now: a waiting one does not wait, a dead one gets all its tries again."""
-    _must_operate(actor)
+    actor.must("operate")
     now = rt.clock()
     with rt.db.write() as conn:
         row = operations.get_delivery_row(conn, delivery_id)
@@ -36,7 +36,7 @@ def retry(rt: Runtime, actor: Actor, delivery_id: str) -> None:
 
 def replay(rt: Runtime, actor: Actor, delivery_id: str) -> str:
     """Run the event again for the same subscription, as a new delivery; answers its id. The old one stays."""
-    _must_operate(actor)
+    actor.must("operate")
     new_id = rt.new_id("dlv")
     with rt.db.write() as conn:
         row = operations.get_delivery_row(conn, delivery_id)
@@ -52,18 +52,13 @@ def replay(rt: Runtime, actor: Actor, delivery_id: str) -> str:
 
 def cancel(rt: Runtime, actor: Actor, delivery_id: str) -> None:
     """Stop this delivery for good. A handler that is running is told; what it still reports is dropped."""
-    _must_operate(actor)
+    actor.must("operate")
     with rt.db.write() as conn:
         row = operations.get_delivery_row(conn, delivery_id)
         advance(row.state, Verb.CANCEL)
         _must_have_moved(bool(outcomes.cancel_open(conn, [delivery_id], at=rt.clock())))
         _write_audit(rt, conn, actor, "delivery.cancelled", row, {"from": row.state})
     _tell(rt, row)
-
-
-def _must_operate(actor: Actor) -> None:
-    if not actor.can("operate"):
-        raise Forbidden("Your role does not allow this.")
 
 
 def _must_have_moved(moved: bool) -> None:

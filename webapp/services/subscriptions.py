@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from webapp.domain.access import Actor
-from webapp.domain.errors import Conflict, Forbidden
+from webapp.domain.errors import Conflict
 from webapp.domain.subscriptions import SubscriptionDraft
 from webapp.live import SubscriptionChanged
 from webapp.runtime import Runtime
@@ -16,7 +16,7 @@ from webapp.store import audit, operations, outcomes, subscriptions
 
 def create(rt: Runtime, actor: Actor, draft: SubscriptionDraft) -> str:
     """Store a new rule; it routes every event accepted from now on. Answers its id."""
-    _must_operate(actor)
+    actor.must("operate")
     now, subscription_id = rt.clock(), rt.new_id("sub")
     row = {"id": subscription_id, "created_at": now, "updated_at": now, **_columns(draft)}
     with rt.db.write() as conn:
@@ -30,7 +30,7 @@ def update(
     rt: Runtime, actor: Actor, subscription_id: str, draft: SubscriptionDraft, revision: int | None = None
 ) -> None:
     """Change a rule. With ``revision``, only if nobody changed it meanwhile (``Conflict``)."""
-    _must_operate(actor)
+    actor.must("operate")
     with rt.db.write() as conn:
         before = subscriptions.get_subscription(conn, subscription_id)
         subscriptions.change_subscription(conn, subscription_id, revision=revision, at=rt.clock(), **_columns(draft))
@@ -41,7 +41,7 @@ def update(
 
 def pause(rt: Runtime, actor: Actor, subscription_id: str, reason: str = "") -> int:
     """Hold its due deliveries and all that come; answers how many were held. What runs, runs on."""
-    _must_operate(actor)
+    actor.must("operate")
     now = rt.clock()
     with rt.db.write() as conn:
         row = subscriptions.get_subscription(conn, subscription_id)
@@ -59,7 +59,7 @@ def pause(rt: Runtime, actor: Actor, subscription_id: str, reason: str = "") -> 
 
 def resume(rt: Runtime, actor: Actor, subscription_id: str) -> int:
     """Let its held deliveries run; answers how many there were."""
-    _must_operate(actor)
+    actor.must("operate")
     now = rt.clock()
     with rt.db.write() as conn:
         row = subscriptions.get_subscription(conn, subscription_id)
@@ -77,7 +77,7 @@ def resume(rt: Runtime, actor: Actor, subscription_id: str) -> int:
 
 def delete(rt: Runtime, actor: Actor, subscription_id: str) -> int:
     """Stop routing to it and cancel what has not ended; answers how many were cancelled. History keeps its name."""
-    _must_operate(actor)
+    actor.must("operate")
     now = rt.clock()
     with rt.db.write() as conn:
         row = subscriptions.get_subscription(conn, subscription_id)
@@ -114,11 +114,6 @@ def _shown(draft: SubscriptionDraft) -> dict[str, Any]:
     """What the audit log keeps; options may hold secrets, so only their names."""
     shown = {key: value for key, value in _columns(draft).items() if key != "options"}
     return {**shown, "options": sorted(draft.options)}
-
-
-def _must_operate(actor: Actor) -> None:
-    if not actor.can("operate"):
-        raise Forbidden("Your role does not allow this.")
 
 
 def _write_audit(
