@@ -3,6 +3,7 @@
 Requests are logged by the application, with ids; gunicorn must not write an access log of its own.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -56,7 +57,9 @@ loglevel = "debug" if settings.log_level == "debug" else "warning"
 
 
 def post_worker_init(worker: ThreadWorker) -> None:
-    """On SIGTERM close the WebSockets: gunicorn waits for them, and browsers connect again anyway."""
+    """Settle in, and on SIGTERM close the WebSockets: gunicorn waits for them, and browsers connect again anyway."""
+    gc.collect()
+    gc.freeze()  # what is there now stays for good: the collector need not look through it again and again
     sockets = worker.wsgi.extensions["socketio"].server.eio
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -24,6 +24,7 @@ RUN_ISOLATED = "jobs.tasks.run_isolated"
 FLAG_TTL_S = 5  # a bell that nobody answered may be rung again after this
 ISOLATED_FLAG_TTL_S = 30  # the same for one isolated delivery: its job may stand in a queue behind slow ones
 BURST_S = 0.01  # between two rings of those who do not wait
+FLOOD_S = 0.08  # the same while they keep ringing: workers are awake, and a ring costs what several accepts cost
 BREAKER_S = 2.0  # Redis failed: do not ask again for this long
 
 
@@ -130,7 +131,9 @@ class RedisDoorbell:
         self._redis.close()
 
     def _ring_wanted(self) -> None:
+        pause_s = BURST_S
         while not self._closed:
+            pause_s = min(2 * pause_s, FLOOD_S) if self._want.is_set() else BURST_S
             self._want.wait()
             self._want.clear()
             with self._lock:
@@ -138,7 +141,7 @@ class RedisDoorbell:
             for lane in lanes:
                 self.ring(lane)
             if not self._closed:
-                time.sleep(BURST_S)
+                time.sleep(pause_s)
 
     def _ring(self, lane: str) -> None:
         if self._redis.set(flag_of(lane), 1, nx=True, ex=FLAG_TTL_S):

@@ -14,7 +14,7 @@ from webapp.domain.errors import Unavailable
 from webapp.domain.events import EventDraft, parse_event
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
-from webapp.services import subscriptions
+from webapp.services import accept, subscriptions
 from webapp.services.accept import Acceptor, consider, record_refusal
 from webapp.store.tables import attempts, audit, counters, deliveries, events
 
@@ -93,6 +93,26 @@ def test_accept_answers_everybody_when_many_share_commits(rt: Runtime, operator:
         uids = list(pool.map(lambda n: acceptor.accept(draft_of(rt, id=f"e-{n}"), operator).uid, range(200)))
     assert len(set(uids)) == 200
     assert count(rt, events) == count(rt, deliveries) == 200
+
+
+def test_leader_waits_for_the_crowd_and_a_lone_request_for_nobody(
+    rt: Runtime, operator: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acceptor, sizes = Acceptor(rt), []
+    write = acceptor._write
+    monkeypatch.setattr(acceptor, "_write", lambda group: (sizes.append(len(group)), write(group)))
+    monkeypatch.setattr(accept, "GATHER_S", 60.0)  # the crowd must end the wait, not the clock
+    acceptor.accept(draft_of(rt), operator)
+    assert sizes == [1]
+    acceptor._crowd = 20  # as after a commit with so many under way
+    with ThreadPoolExecutor(18) as pool:
+        list(pool.map(lambda n: acceptor.accept(draft_of(rt, id=f"e-{n}"), operator), range(18)))
+    assert sizes == [1, 18]
+    monkeypatch.setattr(accept, "GATHER_S", 0.01)
+    acceptor._crowd = 20
+    acceptor.accept(draft_of(rt), operator)  # the others are gone: the clock ends the wait
+    assert sizes == [1, 18, 1]
+    assert acceptor._crowd == 1
 
 
 def test_accept_spares_the_others_when_one_of_a_group_cannot_be_stored(rt: Runtime, operator: Actor) -> None:

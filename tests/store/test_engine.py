@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from tests.support.factories import make_event, row_of
 from webapp.runtime import Runtime
-from webapp.store import tables
+from webapp.store import engine, tables
 from webapp.store.engine import is_alive, within
 
 meta = tables.meta
@@ -64,3 +65,17 @@ def test_instants_come_back_aware_and_to_the_microsecond(rt: Runtime) -> None:
 
 def test_database_is_alive_when_it_answers(rt: Runtime) -> None:
     assert is_alive(rt.db)
+
+
+@pytest.mark.postgres
+def test_connection_that_the_server_closed_is_replaced_before_it_is_used(
+    make_runtime: Callable[..., Runtime], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, stranger = make_runtime(postgres_url).db, make_runtime(postgres_url).db
+    with db.read() as conn:
+        pid = conn.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with stranger.read() as conn:
+        conn.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    monkeypatch.setattr(engine, "RESTED_S", -1.0)  # as if it had rested
+    with db.read() as conn:
+        assert conn.execute(text("SELECT pg_backend_pid()")).scalar_one() != pid

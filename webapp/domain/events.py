@@ -18,7 +18,7 @@ from typing import Any
 from webapp.domain.errors import Fault
 from webapp.domain.faults import CONTROL, pointer, refusal, shown
 from webapp.domain.instants import iso, iso_or_none, parse_instant
-from webapp.domain.jsontext import parse_json, to_text
+from webapp.domain.jsontext import parse_json, to_text_of_sound
 
 STATUSES = ("rejected", "unrouted", "processing", "succeeded", "failed", "partial")
 
@@ -127,7 +127,7 @@ def parse_event(document: Any, *, default_source: str, now: datetime) -> EventDr
         type=document["type"],
         source=document.get("source") or default_source,
         payload=payload,
-        payload_text=to_text(payload),
+        payload_text=to_text_of_sound(payload),
         timestamp=instant,
         version=document.get("version") or 1,
         subject=document.get("subject"),

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import orjson
+
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.faults import MAX_FAULTS, pointer, refusal, shown
 
@@ -59,6 +61,11 @@ def parse_json(
 def to_text(value: Any) -> str:
     """Compact JSON; characters outside ASCII stay as they are. Raises ``ValueError`` for NaN and infinities."""
     return _ENCODER.encode(value)
+
+
+def to_text_of_sound(value: Any) -> str:
+    """The same, quicker, for a value that passed ``parse_json``."""
+    return orjson.dumps(value).decode()
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

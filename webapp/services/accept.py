@@ -2,6 +2,7 @@
 
 Requests that arrive while a commit is under way share the next one (group commit): a commit costs
 an fsync, and that cost is paid once per group. A lone request leads its own group and does not wait.
+In a crowd the leader waits a moment for those who were there last time: they are on their way.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from webapp.domain.routing import Considered, RouteTable, Rule
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
 from webapp.store import audit, events, subscriptions
-from webapp.store.accepted import deliveries_of, insert_deliveries
+from webapp.store.accepted import deliveries_of, insert_accepted
 from webapp.store.counters import minute_of, raise_counts
 
 log = logging.getLogger(__name__)
 
 MAX_GROUP = 500
 WAIT_S = 30.0
+CROWD = 8  # requests at once; a group of fewer is not worth waiting for
+GATHER_S = 0.02  # at most; with so many at once, each waits longer than that for its turn at the interpreter
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ class Acceptor:
         self._lock = threading.Lock()
         self._waiting: list[_Ticket] = []
         self._busy = False
+        self._crowd = 0  # requests that were under way, waiting or in the group, when the last commit ended
+        self._gathering: _Ticket | None = None  # the leader who waits for the others
         self._routes: tuple[int, RouteTable] = (-1, RouteTable([]))  # replaced as a whole: many threads read it
 
     def accept(self, draft: EventDraft, actor: Actor) -> Accepted:
@@ -100,10 +105,15 @@ class Acceptor:
             self._waiting.append(ticket)
             ticket.leads = not self._busy
             self._busy = True
+            gathering = self._gathering if len(self._waiting) >= self._enough() else None
+            if gathering is not None:
+                self._gathering = None
+        if gathering is not None:
+            gathering.gate.release()
         if not ticket.leads:
             self._wait(ticket)
         if ticket.leads:
-            self._lead()
+            self._lead(ticket)
         if ticket.error is not None:
             raise ticket.error
         assert ticket.answer is not None
@@ -117,14 +127,29 @@ class Acceptor:
                     self._waiting.remove(ticket)
                     raise Unavailable("The database is too slow at the moment; send the event again.")
 
-    def _lead(self) -> None:
+    def _enough(self) -> int:
+        """How many a leader waits for: most of the last crowd, as one of them may be gone for good."""
+        return min(self._crowd * 9 // 10, MAX_GROUP) if self._crowd >= CROWD else 0
+
+    def _gather(self, leader: _Ticket) -> None:
+        with self._lock:
+            if len(self._waiting) >= self._enough():
+                return
+            self._gathering = leader
+        leader.gate.acquire(timeout=GATHER_S)
+        with self._lock:
+            self._gathering = None
+
+    def _lead(self, leader: _Ticket) -> None:
         """Commit everyone who waits, then hand the lead to the first of those who came meanwhile."""
+        self._gather(leader)
         with self._lock:
             group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
         try:
             self._commit(group)
         finally:
             with self._lock:
+                self._crowd = len(group) + len(self._waiting)
                 successor = self._waiting[0] if self._waiting else None
                 self._busy = successor is not None
                 if successor is not None:
@@ -157,10 +182,13 @@ class Acceptor:
             inserted = events.insert_events(conn, [ticket.plan.event for ticket in group])
             fresh = [ticket for ticket in group if ticket.uid in inserted]
             again = [ticket for ticket in group if ticket.uid not in inserted]
-            insert_deliveries(conn, [row for ticket in fresh for row in ticket.plan.deliveries])
-            audit.add_many(conn, [ticket.plan.audit for ticket in fresh])
+            insert_accepted(
+                conn,
+                [row for ticket in fresh for row in ticket.plan.deliveries],
+                [ticket.plan.audit for ticket in fresh],
+                _counts(fresh, again, minute_of(rt.clock())),
+            )
             self._answer_duplicates(conn, again)
-            raise_counts(conn, _counts(fresh, again, minute_of(rt.clock())))
         for ticket in fresh:
             ticket.answer = _accepted(ticket)
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from webapp.store.bulk import insert_rows
+from webapp.store.bulk import Part, insert_parts
+from webapp.store.counters import ADD, Key, count_rows
 from webapp.store.engine import within
-from webapp.store.tables import deliveries, subscriptions
+from webapp.store.tables import audit, counters, deliveries, subscriptions
 
 
-def insert_deliveries(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert new deliveries; all rows have the same keys."""
-    insert_rows(conn, deliveries, rows)
+def insert_accepted(
+    conn: Connection,
+    new_deliveries: Sequence[dict[str, Any]],
+    entries: Sequence[dict[str, Any]],
+    counts: Counter[Key],
+) -> None:
+    """Insert what belongs to events just inserted: deliveries (all rows with the same keys), audit entries, counts."""
+    parts = [Part(deliveries, new_deliveries), Part(audit, entries), Part(counters, count_rows(counts), ADD)]
+    insert_parts(conn, parts)
 
 
 def deliveries_of(conn: Connection, uids: Sequence[str]) -> dict[str, list[tuple[str, str, str, str]]]:

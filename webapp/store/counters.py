@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -22,8 +23,12 @@ def minute_of(at: datetime) -> int:
 
 def raise_counts(conn: Connection, counts: Counter[Key]) -> None:
     """Add to the counters. Keys are written in order, so that two writers cannot deadlock."""
-    rows = [
+    insert_rows(conn, counters, count_rows(counts), ADD)
+
+
+def count_rows(counts: Counter[Key]) -> list[dict[str, Any]]:
+    """The rows of ``counters`` to insert with ``ADD``, in the order in which everybody writes them."""
+    return [
         {"minute": minute, "subject": subject, "measure": measure, "bucket": bucket, "n": n}
         for (minute, subject, measure, bucket), n in sorted(counts.items())
     ]
-    insert_rows(conn, counters, rows, ADD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -13,11 +14,14 @@ from sqlalchemy import ColumnElement, Connection, bindparam, create_engine, even
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import Text
 
 from webapp.domain.errors import Unavailable
 
 BUSY_TIMEOUT_MS = 5000
+RESTED_S = 1.0  # a connection of the pool that was not used for longer is asked whether it is alive
+USED = "used"
 
 
 class Database:
@@ -96,14 +100,28 @@ def _sqlite_engine(url: str, begin: str, pool_size: int = 80) -> Engine:
 def _postgres_engine(url: str) -> Engine:
     url = url.replace("postgres://", "postgresql://", 1).replace("postgresql://", "postgresql+psycopg://", 1)
     timeouts = "-c lock_timeout=5000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=30000"
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=10,
         max_overflow=20,
         pool_timeout=5,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": 5, "options": timeouts, "tcp_user_timeout": 10000},
     )
+
+    @event.listens_for(engine, "checkin")
+    def _note(_dbapi: Any, record: ConnectionPoolEntry) -> None:
+        record.info[USED] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ping(dbapi: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        """As ``pool_pre_ping``, but not for a connection that answered a moment ago: it costs a trip to the server."""
+        if time.monotonic() - record.info.get(USED, 0.0) > RESTED_S:
+            try:
+                engine.dialect.do_ping(dbapi)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise sa_exc.DisconnectionError from error
+
+    return engine
 
 
 def within(conn: Connection, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:

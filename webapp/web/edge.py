@@ -33,14 +33,17 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'{sockets}; "
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-FIXED = [
-    ("X-Content-Type-Options", "nosniff"),
+FOR_ALL = [("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin")]
+FOR_PAGES = [
+    *FOR_ALL,
     ("Referrer-Policy", "same-origin"),
     ("X-Frame-Options", "DENY"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
 ]
+# JSON is not a document: a browser that opens it anyway may load, run and frame nothing.
+FOR_JSON = [*FOR_ALL, ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")]
+JSON_TYPES = ("application/json", "application/problem+json")
 HSTS = ("Strict-Transport-Security", "max-age=31536000")
 NO_STORE = ("Cache-Control", "no-store")
 
@@ -53,7 +56,8 @@ class Edge:
     def __init__(self, pages: WSGIApplication, sockets: WSGIApplication, settings: Settings, observe: Observe) -> None:
         self._pages, self._sockets = pages, sockets
         self._observe = observe
-        self._fixed = [*FIXED, HSTS] if settings.secure_cookies else FIXED
+        always = [HSTS] if settings.secure_cookies else []
+        self._for_pages, self._for_json = FOR_PAGES + always, FOR_JSON + always
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
@@ -64,8 +68,12 @@ class Edge:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal seen
             seen = status
-            added = [*self._fixed, ("X-Request-Id", name), policy_for(environ.get("HTTP_HOST", ""))]
-            if not (path.startswith(CACHED) and status < "4") and not any(h[0] == "Cache-Control" for h in headers):
+            told = dict(headers)
+            if told.get("Content-Type") in JSON_TYPES:
+                added = [*self._for_json, ("X-Request-Id", name)]
+            else:
+                added = [*self._for_pages, ("X-Request-Id", name), policy_for(environ.get("HTTP_HOST", ""))]
+            if "Cache-Control" not in told and not (path.startswith(CACHED) and status < "4"):
                 added.append(NO_STORE)
             return start_response(status, headers + added, exc_info)
 
