@@ -116,10 +116,33 @@ def _stop(server: subprocess.Popen[bytes], sig: int) -> None:
 
 
 class Postgres:
-    """A running PostgreSQL cluster: makes and drops databases by name."""
+    """A PostgreSQL cluster: makes and drops databases by name, and can be stopped and started again."""
 
-    def __init__(self, socket_dir: Path) -> None:
-        self._socket_dir = socket_dir
+    def __init__(self, home: Path, command: list[str], identity: dict[str, Any]) -> None:
+        self._socket_dir, self._log = home / "run", home / "postgres.log"
+        self._command, self._identity = command, identity
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers; after a crash it refuses while processes of before are ending."""
+        wait_until(self._is_up, START_S, "PostgreSQL answers")
+
+    def _is_up(self) -> bool:
+        if self._server is None or self._server.poll() is not None:
+            if self._server is not None and not (self._socket_dir.parent / "data" / "postmaster.opts").exists():
+                raise ServerMissing(self._log.read_text()[-2000:])  # it has never run: it cannot
+            with self._log.open("ab") as log:
+                self._server = subprocess.Popen(
+                    self._command, stdout=log, stderr=log, cwd="/", preexec_fn=dies_with_us(signal.SIGINT),
+                    **self._identity,
+                )  # fmt: skip
+        return _answers(self)
+
+    def stop(self, sig: int = signal.SIGINT) -> None:
+        """SIGINT: fast, SIGQUIT: immediate (it recovers from its log at the next start), SIGKILL: a crash."""
+        if self._server is not None:
+            _stop(self._server, sig)
+            self._server = None
 
     def url(self, database: str) -> str:
         """The URL of one database of the cluster."""
@@ -190,18 +213,12 @@ def private_postgres(durable: bool = False) -> Iterator[Postgres]:
         init = [bin_dir / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
         subprocess.run(init, check=True, capture_output=True, cwd="/", **identity)
         command = [str(bin_dir / "postgres"), "-D", str(data), *_postgres_options(sockets, durable)]
-        with (home / "postgres.log").open("wb") as log:
-            server = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd="/", preexec_fn=dies_with_us(signal.SIGINT), **identity
-            )
+        cluster = Postgres(home, command, identity)
         try:
-            cluster = Postgres(sockets)
-            wait_until(lambda: server.poll() is not None or _answers(cluster), START_S, "PostgreSQL answers")
-            if server.poll() is not None:
-                raise ServerMissing((home / "postgres.log").read_text()[-2000:])
+            cluster.start()
             yield cluster
         finally:
-            _stop(server, signal.SIGINT)
+            cluster.stop()
 
 
 def _unprivileged() -> dict[str, Any]:
