@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -72,19 +72,21 @@ def load_rules(conn: Connection) -> list[Rule]:
     """Every subscription as a routing rule, oldest first."""
     isolated = set(conn.execute(select(handlers.c.name).where(handlers.c.isolated)).scalars())
     alive = select(subscriptions).where(subscriptions.c.deleted_at.is_(None)).order_by(subscriptions.c.id)
-    return [
-        Rule(
-            id=row.id,
-            name=row.name,
-            pattern=row.pattern,
-            condition=None if row.condition is None else parse_condition(row.condition),
-            handler=row.handler,
-            lane="isolated" if row.handler in isolated else "default",
-            held=row.paused_at is not None,
-            timeout_s=row.timeout_ms / 1000,
-        )
-        for row in conn.execute(alive)
-    ]
+    return [rule_of(row, isolated) for row in conn.execute(alive)]
+
+
+def rule_of(row: Any, isolated: Collection[str]) -> Rule:
+    """The routing rule of a row; ``isolated`` are the handlers that run in processes of their own."""
+    return Rule(
+        id=row.id,
+        name=row.name,
+        pattern=row.pattern,
+        condition=None if row.condition is None else parse_condition(row.condition),
+        handler=row.handler,
+        lane="isolated" if row.handler in isolated else "default",
+        held=row.paused_at is not None,
+        timeout_s=row.timeout_ms / 1000,
+    )
 
 
 def replace_handlers(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> bool:
