@@ -58,14 +58,18 @@ class Broker:
         options: Mapping[str, Any] | None = None,
         retry: Mapping[str, Any] | None = None,
         timeout: timedelta | float | str | None = None,
+        policies: Mapping[str, Any] | None = None,
+        mode: str | None = None,
     ) -> str:
         """Route events whose type matches ``pattern`` (and ``condition``) to ``handler``; answers the subscription's id.
 
-        ``timeout`` is a timedelta, seconds, or text such as ``1m30s``. Raises ``Refused`` with every fault.
+        ``timeout`` is a timedelta, seconds, or text such as ``1m30s``; ``policies`` is the document of
+        docs/policies.md. Raises ``Refused`` with every fault.
         """
         document: dict[str, Any] = {"name": name or f"{pattern} to {handler}", "pattern": pattern, "handler": handler}
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         given = {"condition": condition, "options": options, "retry": retry, "timeout": seconds}
+        given |= {"policies": policies, "mode": mode}
         document |= {key: value for key, value in given.items() if value is not None}
         return await asyncio.to_thread(self._subscribe, document)
 

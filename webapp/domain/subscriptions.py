@@ -15,6 +15,7 @@ from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.faults import CONTROL, pointer, refusal, shown
 from webapp.domain.optionschema import check_options
+from webapp.domain.policies import Policies, parse_policies
 from webapp.domain.retry import RetryPolicy, format_duration, parse_duration
 from webapp.domain.routing import parse_pattern
 
@@ -24,7 +25,8 @@ DEFAULT_TIMEOUT = timedelta(seconds=30)
 SHORTEST_TIMEOUT = timedelta(seconds=0.1)
 LONGEST_TIMEOUT = timedelta(hours=1)
 T = TypeVar("T")
-FIELDS = ("name", "pattern", "condition", "handler", "options", "retry", "timeout")
+FIELDS = ("name", "pattern", "condition", "handler", "options", "retry", "timeout", "policies", "mode")
+MODES = ("live", "shadow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class SubscriptionDraft:
     options: dict[str, Any] = field(default_factory=dict)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: timedelta = DEFAULT_TIMEOUT  # of one try
+    policies: Policies = field(default_factory=Policies)
+    mode: str = "live"  # "shadow": matches are recorded, nothing runs
 
     def to_json(self) -> dict[str, Any]:
         """The form that ``parse_subscription`` reads back equal."""
@@ -49,6 +53,8 @@ class SubscriptionDraft:
             "options": self.options,
             "retry": self.retry.to_json(),
             "timeout": format_duration(self.timeout),
+            "policies": self.policies.to_json(),
+            "mode": self.mode,
         }
 
 
@@ -74,9 +80,14 @@ def parse_subscription(document: Any, known_handlers: Mapping[str, Mapping[str, 
     wish = document.get("retry")
     retry = RetryPolicy() if wish is None else _unless_refused(lambda: RetryPolicy.from_json(wish), faults)
     timeout = _timeout(document.get("timeout"), faults)
-    if faults or pattern is None or retry is None:
+    asked = document.get("policies")
+    policies = Policies() if asked is None else _unless_refused(lambda: parse_policies(asked), faults)
+    mode = document.get("mode") or "live"
+    if mode not in MODES:
+        faults.append(Fault("/mode", "unknown-choice", f"Choose one of {', '.join(MODES)}."))
+    if faults or pattern is None or retry is None or policies is None:
         raise refusal("invalid-subscription", "subscription", faults, own_slugs={"unsupported-pattern"})
-    return SubscriptionDraft(name, pattern, tree, handler, options, retry, timeout)
+    return SubscriptionDraft(name, pattern, tree, handler, options, retry, timeout, policies, mode)
 
 
 def _unless_refused(read: Callable[[], T], faults: list[Fault]) -> T | None:

@@ -98,6 +98,8 @@ def _columns(draft: SubscriptionDraft) -> dict[str, Any]:
         "options": dict(draft.options),
         "retry": draft.retry.to_json(),
         "timeout_ms": round(draft.timeout.total_seconds() * 1000),
+        "policies": draft.policies.to_json(),
+        "mode": draft.mode,
     }
 
 

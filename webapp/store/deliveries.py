@@ -22,7 +22,7 @@ from webapp.store.events import EVENT_COLUMNS, event_of_columns
 from webapp.store.tables import deliveries, events, subscriptions
 
 # Written out, not bound: a partial index serves only a predicate that the planner can read.
-IS_DUE_STATE = text("deliveries.state IN ('pending', 'waiting')")
+IS_DUE_STATE = text("deliveries.state IN ('pending', 'waiting') AND NOT deliveries.gated")
 IS_RUNNING = text("deliveries.state = 'running'")
 
 

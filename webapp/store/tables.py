@@ -6,85 +6,38 @@ is what is shown, on both databases.
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Computed,
-    Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+from webapp.store.columns import Autokey as Autokey
+from webapp.store.columns import Instant, Json, metadata
+from webapp.store.columns import id_text as _id
 
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime, kept as a BIGINT of microseconds: equal, ordered and divisible alike on both databases."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else (value - EPOCH) // MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else EPOCH + timedelta(microseconds=value)
-
-
-class Json(TypeDecorator[Any]):
-    """A small JSON document of ours (labels, options, policies), kept as text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
-
-
-class Autokey(TypeDecorator[int]):
-    """A growing integer key: BIGINT on PostgreSQL, INTEGER (the rowid) on SQLite."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else BigInteger())
-
-
-def _id(length: int = 32) -> Any:
-    """Text that is compared byte by byte (PostgreSQL would follow the locale)."""
-    return String(length).with_variant(String(length, collation="C"), "postgresql")
-
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-    }
-)
+# All tables are to be had from here.
+from webapp.store.tables_people import api_keys as api_keys
+from webapp.store.tables_people import one_time_links as one_time_links
+from webapp.store.tables_people import sessions as sessions
+from webapp.store.tables_people import users as users
+from webapp.store.tables_steering import bulk_errors as bulk_errors
+from webapp.store.tables_steering import bulk_operations as bulk_operations
+from webapp.store.tables_steering import gates as gates
+from webapp.store.tables_steering import handler_state as handler_state
+from webapp.store.tables_steering import quotas as quotas
+from webapp.store.tables_steering import schedules as schedules
 
 # What happened. Immutable but for the counts, which follow the deliveries in the same transaction.
 events = Table(
@@ -106,6 +59,8 @@ events = Table(
     Column("trace_id", Text),
     Column("duplicates", Integer, nullable=False, server_default="0"),
     Column("duplicate_at", Instant),
+    Column("deliver_at", Instant),  # not before; NULL: at once
+    Column("depth", Integer, nullable=False, server_default="0"),  # how many events caused it, one after the other
     Column("total", Integer, nullable=False, server_default="0"),  # deliveries
     Column("open", Integer, nullable=False, server_default="0"),  # not yet in a final state
     Column("succeeded", Integer, nullable=False, server_default="0"),
@@ -139,8 +94,11 @@ subscriptions = Table(
     Column("options", Json, nullable=False),  # the handler's own options
     Column("retry", Json, nullable=False),  # domain.retry.RetryPolicy.to_json()
     Column("timeout_ms", Integer, nullable=False),
+    Column("policies", Json, nullable=False, server_default="{}"),  # domain.policies.Policies.to_json()
+    Column("mode", _id(8), nullable=False, server_default="live"),  # "shadow": matches are recorded, nothing runs
     Column("paused_at", Instant),
     Column("pause_reason", Text),
+    Column("resume_at", Instant),  # a paused one is resumed by the beat then
     Column("revision", Integer, nullable=False, server_default="1"),  # for compare-and-set edits
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
@@ -157,7 +115,21 @@ deliveries = Table(
     Column("handler", _id(128), nullable=False),
     Column("lane", _id(16), nullable=False),  # "default" or "isolated"
     Column("state", _id(16), nullable=False),
-    Column("reason", _id(16)),  # of a dead one: exhausted permanent expired lost no_handler
+    # of a dead one: exhausted permanent expired lost no_handler
+    # of a skipped one: shadow rate_limited duplicate superseded handler person
+    # of a held one: paused breaker releasing loop
+    Column("reason", _id(16)),
+    Column("priority", Integer, nullable=False, server_default="1"),  # 0 high, 1 normal, 2 low
+    Column(
+        "gated", Boolean, nullable=False, server_default=false()
+    ),  # workers must not claim it before the gate lets it
+    Column("order_key", _id(160)),  # one after the other with the same; NULL: no order
+    Column("limit_key", _id(160)),  # of concurrency, throttle, batch or debounce; NULL: none
+    Column("batch_id", _id()),  # the delivery that leads the batch, for every member
+    Column("expires_at", Instant),  # not started later than this
+    Column("superseded_by", _id()),  # delivery that a debounce kept instead
+    Column("cancel_requested_at", Instant),
+    Column("cancel_requested_by", Text),
     Column("attempt", Integer, nullable=False, server_default="0"),  # number of the running or last attempt
     Column("tries_used", Integer, nullable=False, server_default="0"),  # attempts that count against the policy
     Column("crashes", Integer, nullable=False, server_default="0"),  # attempts that took their worker down
@@ -180,10 +152,59 @@ deliveries = Table(
     Index(
         "ix_deliveries_due",
         "lane",
+        "priority",
         "due_at",
         "id",
-        sqlite_where=text("state IN ('pending', 'waiting')"),
-        postgresql_where=text("state IN ('pending', 'waiting')"),
+        sqlite_where=text("state IN ('pending', 'waiting') AND NOT gated"),
+        postgresql_where=text("state IN ('pending', 'waiting') AND NOT gated"),
+    ),
+    # fair claim: the oldest due row of a subscription
+    Index(
+        "ix_deliveries_due_fair",
+        "lane",
+        "subscription_id",
+        "due_at",
+        "id",
+        sqlite_where=text("state IN ('pending', 'waiting') AND NOT gated"),
+        postgresql_where=text("state IN ('pending', 'waiting') AND NOT gated"),
+    ),
+    # the gate: what waits before it, by subscription
+    Index(
+        "ix_deliveries_gated",
+        "subscription_id",
+        "due_at",
+        "id",
+        sqlite_where=text("state IN ('pending', 'waiting') AND gated"),
+        postgresql_where=text("state IN ('pending', 'waiting') AND gated"),
+    ),
+    # order: who is first of its key
+    Index(
+        "ix_deliveries_order",
+        "subscription_id",
+        "order_key",
+        "id",
+        sqlite_where=text("order_key IS NOT NULL AND state NOT IN ('succeeded', 'cancelled', 'skipped')"),
+        postgresql_where=text("order_key IS NOT NULL AND state NOT IN ('succeeded', 'cancelled', 'skipped')"),
+    ),
+    Index(
+        "ix_deliveries_limit",
+        "subscription_id",
+        "limit_key",
+        "id",
+        sqlite_where=text("limit_key IS NOT NULL AND state IN ('pending', 'waiting', 'running', 'held')"),
+        postgresql_where=text("limit_key IS NOT NULL AND state IN ('pending', 'waiting', 'running', 'held')"),
+    ),
+    Index(
+        "ix_deliveries_batch",
+        "batch_id",
+        sqlite_where=text("batch_id IS NOT NULL"),
+        postgresql_where=text("batch_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_deliveries_expires",
+        "expires_at",
+        sqlite_where=text("expires_at IS NOT NULL AND state IN ('pending', 'waiting', 'held')"),
+        postgresql_where=text("expires_at IS NOT NULL AND state IN ('pending', 'waiting', 'held')"),
     ),
     # rescue: leases that ran out
     Index(
@@ -300,54 +321,6 @@ notifications = Table(
     Column("count", Integer, nullable=False, server_default="1"),
     Column("last_at", Instant, nullable=False),
     Index("ix_notifications_dedupe_key_id", "dedupe_key", "id"),
-)
-
-users = Table(
-    "users",
-    metadata,
-    Column("id", _id(), primary_key=True),
-    Column("username", _id(64), nullable=False, unique=True),
-    Column("password_hash", Text, nullable=False),  # Argon2id, encoded form
-    Column("role", _id(16), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("disabled_at", Instant),
-    Column("read_through", _id()),  # newest notification that was marked read
-)
-
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("id", _id(64), primary_key=True),  # SHA-256 of the token in the cookie, hex
-    Column("user_id", _id(), ForeignKey("users.id"), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("seen_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("ip", Text, nullable=False),
-    Column("user_agent", Text, nullable=False),
-)
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("id", _id(), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("hint", _id(16), nullable=False),  # the first characters, to recognise it by
-    Column("secret_hash", _id(64), nullable=False, unique=True),  # SHA-256 of the whole key, hex
-    Column("role", _id(16), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("created_by", _id(64), nullable=False),
-    Column("last_used_at", Instant),
-    Column("revoked_at", Instant),
-)
-
-one_time_links = Table(
-    "one_time_links",
-    metadata,
-    Column("token_hash", _id(64), primary_key=True),
-    Column("purpose", _id(16), nullable=False),  # "first-admin"
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("used_at", Instant),
 )
 
 # Append-only. The last three columns are filled by a sealer, never by the writer of the row.
