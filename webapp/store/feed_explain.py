@@ -1,0 +1,61 @@
+"""Read models of explanations: the subscriptions that an event may meet, and what it led to.
+
+Deleted subscriptions are in here too where they matter: those that were still there when the event came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from webapp.domain.errors import Refused
+from webapp.domain.explain import Happened, Known
+from webapp.domain.routing import RouteTable, Rule
+from webapp.store.engine import within
+from webapp.store.subscriptions import rule_of
+from webapp.store.tables import deliveries, subscriptions
+
+
+def fitting_ids(conn: Connection, event_type: str, alive_at: datetime | None = None) -> list[str]:
+    """Subscriptions whose pattern fits, oldest first; with ``alive_at`` also those that were deleted after it."""
+    s = subscriptions.c
+    alive = s.deleted_at.is_(None) if alive_at is None else or_(s.deleted_at.is_(None), s.deleted_at > alive_at)
+    may_fit = or_(s.pattern == event_type, s.pattern.contains("*"))  # conditions of ten thousand are not read
+    rows = conn.execute(select(s.id, s.pattern).where(alive, may_fit).order_by(s.id))
+    table = RouteTable(Rule(row.id, "", row.pattern, None, "") for row in rows)
+    return [rule.id for rule in table.candidates(event_type)]
+
+
+def known_subscriptions(conn: Connection, ids: Sequence[str]) -> list[Known]:
+    """These subscriptions, deleted or not, oldest first."""
+    found = select(subscriptions).where(within(conn, subscriptions.c.id, ids)).order_by(subscriptions.c.id)
+    return [_known(row) for row in conn.execute(found)] if ids else []
+
+
+def happened(conn: Connection, event_uid: str, limit: int) -> dict[str, Happened]:
+    """What an event led to, by subscription: its newest delivery there. At most ``limit`` deliveries are read."""
+    d = deliveries.c
+    found = select(d.subscription_id, d.id, d.state, d.replay).where(d.event_uid == event_uid).order_by(d.id)
+    rows = sorted(conn.execute(found.limit(limit)), key=lambda row: row.replay)
+    return {row.subscription_id: Happened(row.id, row.state) for row in rows}
+
+
+def happened_at(conn: Connection, event_uid: str, subscription_id: str) -> dict[str, Happened]:
+    """The same for one subscription."""
+    d = deliveries.c
+    found = select(d.id, d.state).where(d.event_uid == event_uid, d.subscription_id == subscription_id)
+    row = conn.execute(found.order_by(d.replay.desc()).limit(1)).first()
+    return {} if row is None else {subscription_id: Happened(row.id, row.state)}
+
+
+def _known(row: Any) -> Known:
+    try:
+        rule, is_broken = rule_of(row, ()), False
+    except Refused:
+        held = row.paused_at is not None
+        rule, is_broken = Rule(row.id, row.name, row.pattern, None, row.handler, held=held), True
+    is_shadow = row.mode == "shadow"
+    return Known(rule, row.created_at, row.updated_at, row.deleted_at, is_shadow=is_shadow, is_broken=is_broken)
