@@ -103,6 +103,13 @@ subscriptions = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("deleted_at", Instant),
+    # the paused ones, by the time at which they are resumed
+    Index(
+        "ix_subscriptions_paused",
+        "resume_at",
+        sqlite_where=text("paused_at IS NOT NULL AND deleted_at IS NULL"),
+        postgresql_where=text("paused_at IS NOT NULL AND deleted_at IS NULL"),
+    ),
 )
 
 # One event x one subscription: the unit of work. These rows are the outbox.
@@ -212,6 +219,14 @@ deliveries = Table(
         "lease_until",
         sqlite_where=text("state = 'running'"),
         postgresql_where=text("state = 'running'"),
+    ),
+    # pausing and the breaker: the held ones of a subscription, oldest first
+    Index(
+        "ix_deliveries_held",
+        "subscription_id",
+        "id",
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
     ),
     Index("ix_deliveries_state_id", "state", "id"),
     Index("ix_deliveries_subscription_id_id", "subscription_id", "id"),

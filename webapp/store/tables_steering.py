@@ -22,8 +22,13 @@ gates = Table(
     Column("subscription_id", id_text(), ForeignKey("subscriptions.id"), primary_key=True),
     Column("breaker", id_text(12), nullable=False, server_default="closed"),  # closed open half_open
     Column("opened_at", Instant),  # the first opening since it was last closed
-    Column("probe_at", Instant),  # an open one lets one delivery through then
-    Column("release_pace", Float),  # held deliveries per second while releasing; NULL: not releasing
+    Column("probe_at", Instant),  # an open one lets one delivery through then, a half-open one did
+    Column("probe_id", id_text()),  # that delivery
+    Column("probe_attempt", Integer),  # and its last attempt before
+    Column("counted_from", Instant),  # tries before are not counted any more
+    Column("base_succeeded", Integer, nullable=False, server_default="0"),  # what that minute had already
+    Column("base_failed", Integer, nullable=False, server_default="0"),
+    Column("release_pace", Float),  # held deliveries per second while releasing, 0: no limit; NULL: not releasing
     Column("released_at", Instant),  # when the pace last let some go
     Column("v", Integer, nullable=False, server_default="0"),
 )
