@@ -57,7 +57,7 @@ def publish() -> Response:
     body = read_body(settings.max_body_bytes)
     try:
         document = parse_json(body, max_depth=settings.max_json_depth)
-        draft = parse_event(document, default_source=_source_of(actor), now=hub.rt.clock())
+        draft = parse_event(document, default_source=source_of(actor), now=hub.rt.clock())
     except Refused as error:
         _note_refusal(actor, error, body)
         raise
@@ -153,7 +153,7 @@ def _accepted(accepted: Accepted) -> dict[str, Any]:
     }
 
 
-def _source_of(actor: Actor) -> str:
+def source_of(actor: Actor) -> str:
     """The source of an event whose sender named none: the key's name."""
     return NOT_IN_SOURCES.sub("-", actor.name)[:200]
 
