@@ -258,3 +258,47 @@ def test_handler_part_describes_its_options(signed_in: Person) -> None:
 
 def test_fields_of_the_form_are_cut_before_they_are_read() -> None:
     assert len(SubscriptionForm.from_fields({"condition": "x" * 100_000}).condition) <= 20_000
+
+
+FLOW = {
+    "mode": "shadow", "p.priority": "high", "p.expires": "1h", "p.ordering.key": "{data.customer_id}",
+    "p.throttle.limit": "10", "p.throttle.period": "1m", "p.breaker.failure_rate": "25%",
+}  # fmt: skip
+
+
+def test_policies_of_the_form_are_stored_shown_and_read_back(as_operator: Person, sqlite_rt: Runtime) -> None:
+    answer = as_operator.post("/subscriptions", _form(**FLOW))
+    made = answer.headers["Location"].rpartition("/")[2]
+    stored = row_of(sqlite_rt, tables.subscriptions, made)
+    assert stored.mode == "shadow"
+    assert stored.policies == {
+        "priority": "high",
+        "expires": "1h",
+        "ordering": {"key": "{data.customer_id}"},
+        "throttle": {"limit": 10, "period": "1m"},
+        "breaker": {"failure_rate": 0.25},
+    }
+    shown = words(soup(as_operator.get(f"/subscriptions/{made}")))
+    assert "one after the other per {data.customer_id}; a dead one blocks its key" in shown
+    assert "10 starts in 1m, others queue" in shown
+    form = soup(as_operator.get(f"/subscriptions/{made}/edit"))
+    fields = {tag["name"]: tag.get("value") for tag in form.select("input[name^='p.']") if tag.get("value")}
+    chosen = {tag["name"]: tag.select_one("option[selected]")["value"] for tag in form.select("select[name^='p.']")}  # type: ignore[index]
+    assert fields | {name: value for name, value in chosen.items() if value} | {"mode": "shadow"} == FLOW
+    assert [words(tag) for tag in form.select("details.policy[open] .policy-title")] == [
+        "In order", "Throttle", "Circuit breaker",
+    ]  # fmt: skip
+
+
+def test_faults_of_policies_are_marked_at_their_fields(as_operator: Person) -> None:
+    sent = {
+        "p.throttle.limit": "many",
+        "p.batch.size": "5",
+        "p.ordering.key": "customer",
+        "p.breaker.failure_rate": "x",
+    }
+    answer = as_operator.post("/subscriptions", _form(**sent))
+    assert answer.status_code == 422
+    assert set(_errors(soup(answer, 422))) == {
+        "p.throttle.limit", "p.throttle.period", "p.batch.wait", "p.ordering.key", "p.breaker.failure_rate",
+    }  # fmt: skip

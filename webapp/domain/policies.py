@@ -123,7 +123,7 @@ class Policies:
 
     @classmethod
     def from_json(cls, document: Any) -> Policies:
-        """Read what was stored or sent. Raises ``Refused`` (422, ``invalid-policies``)."""
+        """Read what was stored or sent. Raises ``Refused`` (422, ``invalid-subscription``)."""
         return parse_policies(document)
 
 
@@ -134,7 +134,7 @@ def parse_policies(document: Any, at: str = "/policies") -> Policies:
     if not faults:
         faults += _contradictions(policies, at)
     if faults:
-        raise refusal("invalid-policies", "policies", faults)
+        raise refusal("invalid-subscription", "policies", faults)
     return policies
 
 

@@ -83,6 +83,8 @@ class SubscriptionRow:
     options: dict[str, Any]
     retry: dict[str, Any]
     timeout_ms: int
+    policies: dict[str, Any]
+    mode: str
     paused_at: datetime | None
     pause_reason: str | None
     revision: int
@@ -216,6 +218,8 @@ def _subscription(row: Row[Any], health: Health, known: frozenset[str]) -> Subsc
         options=row.options or {},
         retry=row.retry or {},
         timeout_ms=row.timeout_ms,
+        policies=row.policies,
+        mode=row.mode,
         paused_at=row.paused_at,
         pause_reason=row.pause_reason,
         revision=row.revision,

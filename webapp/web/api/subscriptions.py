@@ -17,6 +17,7 @@ from webapp.services.catalog import known_handlers, list_handlers
 from webapp.store import api_feeds
 from webapp.store.subscriptions import get_subscription
 from webapp.web.api.blueprint import CURSOR, LIMIT, answer, answer_page, bp, operation
+from webapp.web.api.policies_schema import POLICIES_SCHEMA
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import read_json, read_query
@@ -149,6 +150,8 @@ def subscription_json(row: Any) -> dict[str, Any]:
         "options": row.options if current_actor().can("operate") else None,  # they may hold secrets
         "retry": row.retry,
         "timeout": format_duration(timedelta(milliseconds=row.timeout_ms)),
+        "policies": row.policies,
+        "mode": row.mode,
         "state": "active" if row.paused_at is None else "paused",
         "paused_at": iso_or_none(row.paused_at),
         "pause_reason": row.pause_reason,
@@ -209,8 +212,15 @@ _CHOSEN: dict[str, Any] = {
     "options": {"type": ["object", "null"], "description": "Not shown to those who may only read."},
     "retry": _RETRY,
     "timeout": {"type": ["string", "number", "null"], "description": 'Of one try: "30s", "1m30s" or seconds.'},
+    "policies": {"$ref": "#/components/schemas/Policies"},
+    "mode": {
+        "type": ["string", "null"],
+        "enum": ["live", "shadow", None],
+        "description": "shadow: matches are recorded, nothing runs.",
+    },
 }
 SCHEMAS: dict[str, Any] = {
+    "Policies": POLICIES_SCHEMA,
     "SubscriptionDraft": {
         "type": "object",
         "required": ["name", "pattern", "handler"],

@@ -24,6 +24,7 @@ from webapp.web import render
 from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
+from webapp.web.pages import policy_form
 from webapp.web.pages.subscription_form import Errors, SubscriptionForm
 from webapp.web.pages.subscriptions import find
 from webapp.web.tries import schedule
@@ -63,7 +64,9 @@ class Check:
 @require("operate")
 def new() -> Response:
     """An empty form; the URL may fill it in, so that other pages can offer a start."""
-    given = {name: request.args[name] for name in ("name", "pattern", "handler") if name in request.args}
+    given: dict[str, Any] = {
+        name: request.args[name] for name in ("name", "pattern", "handler") if name in request.args
+    }
     return _page(SubscriptionForm(**given))
 
 
@@ -162,6 +165,8 @@ def _page(
         matching=_matching(form.pattern),
         tries=None if policy is None else schedule(policy, get_runtime().clock()),
         policy_errors=policy_errors,
+        policy_plain=policy_form.PLAIN,
+        policy_groups=policy_form.GROUPS,
         check=_check(form, ""),
     )
 

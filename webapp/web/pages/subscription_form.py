@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from webapp.domain.jsontext import parse_json
 from webapp.domain.retry import RetryPolicy, format_duration, parse_duration
 from webapp.domain.subscriptions import SubscriptionDraft, parse_subscription
 from webapp.store.feed_subscriptions import SubscriptionRow
+from webapp.web.pages import policy_form
 
 FIELD_CHARS = 20_000
 FIELDS = {
@@ -31,7 +32,8 @@ FIELDS = {
     "/retry/cap_s": "cap",
     "/retry/delays_s": "delays",
     "/retry": "retry_mode",
-}
+    "/mode": "mode",
+} | policy_form.POINTERS
 JSON_FIELDS = frozenset({"options", "condition"})
 Errors = dict[str, list[str]]
 
@@ -54,11 +56,14 @@ class SubscriptionForm:
     jitter: str = "on"
     delays: str = "5s, 5m, 30m, 2h, 5h"
     revision: str = ""
+    mode: str = "live"
+    policies: Mapping[str, str] = field(default_factory=dict)  # by the names in policy_form
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> SubscriptionForm:
         """What a browser sent; a field that is absent is empty."""
-        return cls(**{name: fields.get(name, "")[:FIELD_CHARS] for name in cls.__dataclass_fields__})
+        texts = {name: fields.get(name, "")[:FIELD_CHARS] for name in cls.__dataclass_fields__ if name != "policies"}
+        return cls(**texts, policies=policy_form.values_of_request(fields))
 
     @classmethod
     def from_row(cls, row: SubscriptionRow) -> SubscriptionForm:
@@ -73,6 +78,8 @@ class SubscriptionForm:
             timeout=format_duration(timedelta(milliseconds=row.timeout_ms)),
             max_attempts=str(policy.max_attempts),
             revision=str(row.revision),
+            mode=row.mode,
+            policies=policy_form.values_of_document(row.policies),
         )
         return cls(**(asdict(common) | _policy_fields(policy)))
 
@@ -104,6 +111,7 @@ class SubscriptionForm:
         options, faults = _json_of(self.options, "/options")
         condition, more = _json_of(self.condition, "/condition")
         retry, most = self._retry()
+        policies, unread = policy_form.document_of(self.policies)
         document = {
             "name": self.name,
             "pattern": self.pattern.strip(),
@@ -112,12 +120,14 @@ class SubscriptionForm:
             "condition": condition,
             "retry": retry,
             "timeout": self.timeout,
+            "mode": self.mode or None,
+            "policies": policies,
         }
         if not self.timeout.strip():
             del document["timeout"]
         if not self.handler:
             faults.append(Fault("/handler", "required", "Choose what is to be done with the events."))
-        return document, [*faults, *more, *most]
+        return document, [*faults, *more, *most, *unread]
 
     def _retry(self) -> tuple[dict[str, Any], list[Fault]]:
         if self.retry_mode == "list":
@@ -140,10 +150,10 @@ def by_field(faults: Sequence[Fault]) -> Errors:
     errors: Errors = {}
     for fault in faults:
         root = next((path for path in FIELDS if fault.pointer.startswith(path)), "")
-        field = FIELDS.get(root, "")
+        name = FIELDS.get(root, "")
         inside = fault.pointer.removeprefix(root)
-        message = f"At {inside}: {fault.message}" if inside and field in JSON_FIELDS else fault.message
-        errors.setdefault(field, []).append(message)
+        message = f"At {inside}: {fault.message}" if inside and name in JSON_FIELDS else fault.message
+        errors.setdefault(name, []).append(message)
     return errors
 
 

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.domain.errors import NotFound
+from webapp.domain.policies import Policies
 from webapp.domain.retry import RetryPolicy
 from webapp.services import subscriptions as service
 from webapp.services.catalog import list_handlers
@@ -23,6 +24,7 @@ from webapp.web.answers import done, list_or_part, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.deliveries import can
+from webapp.web.policy_words import policy_words
 from webapp.web.tries import schedule
 from webapp.web.words import condition_in_words, retry_in_words
 
@@ -79,6 +81,7 @@ def show(subscription_id: str) -> Response:
         counts=counts,
         tries=schedule(policy, now),
         retry_words=retry_in_words(subscription.retry),
+        policy_words=policy_words(Policies.from_json(subscription.policies)),
         condition_words="" if subscription.condition is None else condition_in_words(subscription.condition),
         condition_json="" if subscription.condition is None else json.dumps(subscription.condition, ensure_ascii=False),
         options_json=json.dumps(masked(subscription.options), ensure_ascii=False) if subscription.options else "",
