@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ LEVELS = frozenset({"debug", "info", "warning", "error"})
 Line = tuple[datetime, str, str]  # at, level, text
 Progress = tuple[float, float | None, str | None]  # done, total, message
 Notify = Callable[..., Awaitable[str]]
+Prolong = Callable[[float], float]  # seconds asked for to seconds granted
+
+
+class TimeIsUp(RuntimeError):
+    """The attempt is over: its deadline cannot be moved any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Context:
         "_head",
         "_lock",
         "_progress",
+        "_prolong",
         "_tail",
         "_taken",
         "_tools",
@@ -55,12 +61,22 @@ class Context:
         "event_uid",
     )
 
-    def __init__(self, *, delivery_id: str, event_uid: str, attempt: int, deadline: datetime, tools: Tools) -> None:
+    def __init__(
+        self,
+        *,
+        delivery_id: str,
+        event_uid: str,
+        attempt: int,
+        deadline: datetime,
+        tools: Tools,
+        prolong: Prolong = float,
+    ) -> None:
         self.delivery_id = delivery_id  # the same on every try: use it as idempotency key
         self.event_uid = event_uid
         self.attempt = attempt  # from 1
         self.deadline = deadline  # the attempt is cut off here
         self._tools = tools
+        self._prolong = prolong
         self._lock = threading.Lock()
         self._head: list[Line] = []
         self._tail: deque[Line] | None = None
@@ -97,6 +113,20 @@ class Context:
                 return
             self._progress = (*numbers, None if message is None else clean_text(message, 500))
         self._tools.touched(self)
+
+    def extend(self, seconds: float) -> datetime:
+        """Move this attempt's own deadline by that much, to an hour after its start at most; answers the new deadline.
+
+        From any thread. Raises ``TimeIsUp`` when the deadline has passed: what was cut off is not brought back.
+        """
+        asked = float(seconds)
+        if not 0 <= asked < math.inf:
+            raise ValueError("extend takes a number of seconds from 0 up")
+        with self._lock:
+            if self._closed:
+                raise TimeIsUp("the attempt is over")
+            self.deadline += timedelta(seconds=self._prolong(asked))
+            return self.deadline
 
     async def notify(self, severity: str, title: str, body: str = "", **more: Any) -> str:
         """Notify people, once per delivery and title however often it is tried; answers the notification's id."""

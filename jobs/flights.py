@@ -13,12 +13,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.capture import CURRENT
-from jobs.context import Context, Tools
-from jobs.runner import Ending, Find, conclude, run_attempt, timed_out_ending
+from jobs.context import Context, TimeIsUp, Tools
+from jobs.runner import Ending, Find, conclude, run_attempt, timed_out_ending, too_late_ending
 from webapp.store.deliveries import Claimed, Finished
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ GRACE_S = 1.0  # after its deadline a handler may clean up for this long
 SWEEP_S = 0.05
 FAREWELL_S = 0.5
 IDLE_SWEEP_S = 0.5
+LONGEST_S = 3600.0  # no attempt lasts longer than this, however often it asks
 LOOK_AHEAD_S = 0.1  # claim what is likely to be started within this
 
 
@@ -39,8 +40,14 @@ class Flight:
     started_at: datetime
     deadline: float  # monotonic
     task: asyncio.Task[None] | None = None
+    extended_s: float = 0.0  # of the deadline, by the handler itself
     timed_out: bool = False
     landed: bool = False
+
+    @property
+    def limit(self) -> timedelta:
+        """The time limit with all extensions."""
+        return self.claimed.timeout + timedelta(seconds=self.extended_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ class FlightLoop:
         self._ready: deque[Claimed] = deque()
         self._mean_run_s = 1.0  # of recent attempts: how far to look ahead
         self._space = threading.Condition()
+        self.on_extended: Callable[[Flight], None] = lambda _: None  # who else must know of a later deadline
+        self._deadlines = threading.Lock()  # an attempt is extended or cut off, never both
         self._lingering: set[asyncio.Task[None]] = set()  # abandoned ones: asyncio itself holds them weakly
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -165,6 +174,7 @@ class FlightLoop:
             attempt=claimed.attempt,
             deadline=now + claimed.timeout,
             tools=self._tools,
+            prolong=lambda seconds: self._prolong(flight, seconds),
         )
         deadline = time.monotonic() + claimed.timeout.total_seconds()
         flight = self.flights[claimed.id] = Flight(claimed, ctx, now, deadline)
@@ -172,8 +182,20 @@ class FlightLoop:
 
     async def _fly(self, flight: Flight) -> None:
         CURRENT.set(flight.ctx)  # of this task and of the threads that it asks for help
-        ending = await run_attempt(flight.claimed, flight.ctx, self._find)
-        self._touch_down(flight, timed_out_ending(flight.claimed.timeout) if flight.timed_out else ending)
+        ending = too_late_ending(flight.claimed, flight.started_at)
+        ending = ending or await run_attempt(flight.claimed, flight.ctx, self._find)
+        self._touch_down(flight, timed_out_ending(flight.limit) if flight.timed_out else ending)
+
+    def _prolong(self, flight: Flight, seconds: float) -> float:
+        """Move the deadline of a running attempt, as far as that is allowed. From any thread."""
+        with self._deadlines:
+            if flight.landed or flight.timed_out or time.monotonic() >= flight.deadline:
+                raise TimeIsUp("the time of this attempt is up")
+            granted = max(0.0, min(seconds, LONGEST_S - flight.limit.total_seconds()))
+            flight.deadline += granted
+            flight.extended_s += granted
+        self.on_extended(flight)
+        return granted
 
     def _touch_down(self, flight: Flight, ending: Ending) -> None:
         if flight.landed:
@@ -192,11 +214,16 @@ class FlightLoop:
             if now < flight.deadline or flight.task is None:
                 continue
             if not flight.timed_out:
-                flight.timed_out = True
-                flight.task.cancel()
+                self._cut_off(flight, flight.task)
             elif now > flight.deadline + GRACE_S:
                 self._abandon(flight)
         self._sweeper = self.loop.call_later(SWEEP_S if self.flights else IDLE_SWEEP_S, self._sweep)
+
+    def _cut_off(self, flight: Flight, task: asyncio.Task[None]) -> None:
+        with self._deadlines:
+            flight.timed_out = time.monotonic() >= flight.deadline
+        if flight.timed_out:
+            task.cancel()
 
     def _abandon(self, flight: Flight) -> None:
         """It does not heed its cancellation. Record it as timed out; its slot is free, its task is left alone."""
@@ -207,7 +234,7 @@ class FlightLoop:
         )
         self._linger(flight)
         note = "; it ignored its cancellation"
-        self._touch_down(flight, timed_out_ending(flight.claimed.timeout, note))
+        self._touch_down(flight, timed_out_ending(flight.limit, note))
 
     def _drop(self, ids: frozenset[str]) -> None:
         for id in ids & self.flights.keys():

@@ -11,11 +11,13 @@ import logging
 import os
 import signal
 import threading
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 
 from jobs.engine import Engine
-from jobs.flights import GRACE_S
+from jobs.flights import GRACE_S, Flight
+from jobs.horselimit import HorseLimit
 from jobs.registry import Registry
 from webapp.runtime import Runtime, build_runtime
 from webapp.settings import Settings
@@ -36,6 +38,7 @@ class Plan:
     registry: Registry
     owner: str
     parent_pid: int
+    limit: HorseLimit
 
 
 _plan: Plan | None = None
@@ -79,11 +82,19 @@ def _run(rt: Runtime, claimed: Claimed, plan: Plan) -> None:
     held_limit = claimed.timeout.total_seconds() + GRACE_S + HELD_MARGIN_S
     engine = Engine(rt, plan.registry, plan.owner, concurrency=1)
     engine.watchdog.allow_held(held_limit, from_now_on=False)  # it has one delivery to run, then it ends
+    engine.flights.on_extended = lambda flight: _follow(engine, plan.limit, flight)
     engine.start()
     engine.take([claimed])
     while not engine.flights.wait_until_empty(0.2) and not _interrupted.is_set():
         pass
     engine.stop(grace_s=0)
+
+
+def _follow(engine: Engine, limit: HorseLimit, flight: Flight) -> None:
+    """A later deadline: what would end this process beyond the old one waits for the new one."""
+    left = max(0.0, flight.deadline - time.monotonic())
+    engine.watchdog.move_held(left + GRACE_S + HELD_MARGIN_S)
+    limit.move(flight.deadline)
 
 
 def die_with_parent(parent_pid: int) -> None:

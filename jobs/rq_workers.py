@@ -25,6 +25,7 @@ from rq.queue import Queue
 from rq.worker import BaseWorker, WorkerStatus
 
 from jobs import isolated
+from jobs.horselimit import HorseLimit
 from webapp.queue import DRAIN, RUN_ISOLATED, flag_of
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class IsolatedWorker(_Calm, Worker):
     """Forks a horse per delivery, looks after it, and clears up behind it."""
 
     fork_lock: threading.Lock
+    horse_limit: HorseLimit
     grace_s: float = 6.0
     on_horse: Callable[[str | None], None] = staticmethod(lambda _: None)
 
@@ -118,6 +120,7 @@ class IsolatedWorker(_Calm, Worker):
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         self.on_horse(_delivery_of(job))
         with self.fork_lock:  # no connection is open and no lock held by another thread at this moment
+            self.horse_limit.reset()
             super().fork_work_horse(job, queue)
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
@@ -128,6 +131,12 @@ class IsolatedWorker(_Calm, Worker):
             with suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)  # processes that the handler left behind
             self.on_horse(None)
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """Asked every few seconds while the horse runs: follow a deadline that its handler has moved."""
+        if asked := self.horse_limit.seconds():
+            job.timeout = max(job.timeout or 0, asked)
+        super().maintain_heartbeats(job, execution)
 
     def handle_warm_shutdown_request(self) -> None:
         self.on_stop()

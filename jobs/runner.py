@@ -16,7 +16,8 @@ from typing import Any
 
 from jobs.context import Context, clean_text
 from jobs.handlers.base import OUTCOMES, EventHandler, Permanent
-from webapp.domain.lifecycle import settle
+from webapp.domain.ids import made_at
+from webapp.domain.lifecycle import settle, too_late
 from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Snooze
 from webapp.domain.retry import RetryPolicy
 from webapp.store.deliveries import Claimed, Finished
@@ -43,6 +44,7 @@ class Ending:
     stack: str | None = None
     timed_out: bool = False
     missing: bool = False
+    error_names: frozenset[str] = frozenset()  # of the error's class and its bases, for the policy
 
 
 async def run_attempt(claimed: Claimed, ctx: Context, find: Find) -> Ending:
@@ -58,37 +60,60 @@ async def run_attempt(claimed: Claimed, ctx: Context, find: Find) -> Ending:
 
 def returned_ending(returned: Any) -> Ending:
     """A handler came back. ``Retry`` and ``Discard`` are errors that it chose itself."""
-    _check_wait(returned)
+    _check_fields(returned)
     if isinstance(returned, Retry | Discard):
         reason = clean_text(returned.reason or f"the handler returned {type(returned).__name__}", MAX_MESSAGE_BYTES)
         return Ending(returned, error_type=type(returned).__name__, error_message=reason)
     return Ending(returned if isinstance(returned, OUTCOMES) else Done(returned))
 
 
-def _check_wait(returned: Any) -> None:
-    wait = getattr(returned, "delay" if isinstance(returned, Snooze) else "after", None)
-    needed = isinstance(returned, Snooze) or (isinstance(returned, Retry) and wait is not None)
-    if needed and not isinstance(wait, timedelta):
-        raise TypeError(f"{type(returned).__name__} takes a timedelta, not {type(wait).__name__}")
+def _check_fields(returned: Any) -> None:
+    match returned:
+        case Snooze():
+            checks: list[tuple[object, Any]] = [(returned.delay, timedelta)]
+        case Retry():
+            checks = [(returned.after, timedelta | None), (returned.retry_after, timedelta | None)]
+            checks += [(returned.status, int | None)]
+        case _:
+            return
+    for value, wanted in checks:
+        if not isinstance(value, wanted):
+            raise TypeError(f"{type(returned).__name__} takes {wanted}, not {type(value).__name__}")
 
 
 def failed_ending(error: BaseException) -> Ending:
     """A handler raised: ``Retry``, unless it said that no retry can help."""
     message = clean_text(error, MAX_MESSAGE_BYTES)
     outcome = Discard(message) if isinstance(error, Permanent) else Retry(reason=message)
-    return Ending(outcome, type(error).__name__[:200], message, stack_of(error))
+    return Ending(outcome, type(error).__name__[:200], message, stack_of(error), error_names=names_of(type(error)))
+
+
+def names_of(error: type[BaseException]) -> frozenset[str]:
+    """``ValueError`` and ``builtins.ValueError``, and the same of every base class."""
+    classes = [kind for kind in error.__mro__ if kind is not object]
+    return frozenset(name for kind in classes for name in (kind.__name__, f"{kind.__module__}.{kind.__qualname__}"))
 
 
 def timed_out_ending(timeout: timedelta, note: str = "", stack: str | None = None) -> Ending:
     """The attempt was cut off at its deadline."""
     message = f"no result within {timeout.total_seconds():g} s{note}"
-    return Ending(Retry(reason=message), "TimeoutError", message, stack, timed_out=True)
+    return Ending(
+        Retry(reason=message), "TimeoutError", message, stack, timed_out=True, error_names=names_of(TimeoutError)
+    )
 
 
 def missing_ending(name: str) -> Ending:
     """No handler of that name is installed here."""
     message = f"no worker here has a handler named {clean_text(name, 200)!r}; is its plug-in installed?"
     return Ending(Retry(reason=message), "HandlerMissing", message, missing=True)
+
+
+def too_late_ending(claimed: Claimed, at: datetime) -> Ending | None:
+    """A further try that would start too late (it was held, or no worker was free): it is not run."""
+    if claimed.tries_used and too_late(at, made_at(claimed.id), claimed.policy):
+        message = "the handler was not called"
+        return Ending(Retry(reason=message), "TriedTooLate", message)
+    return None
 
 
 def conclude(claimed: Claimed, ending: Ending, started_at: datetime, finished_at: datetime, roll: float) -> Finished:
@@ -104,6 +129,8 @@ def conclude(claimed: Claimed, ending: Ending, started_at: datetime, finished_at
             roll=roll,
             timed_out=ending.timed_out,
             missing=ending.missing,
+            error_names=ending.error_names,
+            created_at=made_at(claimed.id),
         )
     )
     return Finished(
@@ -112,10 +139,16 @@ def conclude(claimed: Claimed, ending: Ending, started_at: datetime, finished_at
         started_at=started_at,
         finished_at=finished_at,
         error_type=ending.error_type,
-        error_message=ending.error_message,
+        error_message=_with_note(ending.error_message, settlement.note),
         stack=ending.stack,
         result=_result_json(ending.outcome),
     )
+
+
+def _with_note(message: str | None, note: str) -> str | None:
+    if not note:
+        return message
+    return f"{clean_text(message or '', MAX_MESSAGE_BYTES - len(note) - 3)} ({note})".lstrip()
 
 
 def _result_json(outcome: Outcome) -> str | None:

@@ -47,6 +47,12 @@ class Watchdog:
         self._held_limit_s = seconds
         self._rearm_s = REARM_S if from_now_on else float("inf")
 
+    def move_held(self, seconds: float) -> None:
+        """The one delivery of this process got more time: the timer in C is set anew. From any thread."""
+        self._held_limit_s = seconds
+        self._arm_at = 0.0
+        self._arm()
+
     def start(self) -> None:
         """Start the thread and the timer in C."""
         self._arm()
@@ -101,7 +107,7 @@ class Watchdog:
         threading.Timer(5.0, os._exit, (EXIT_CODE,)).start()  # whatever happens below
         frame = sys._current_frames().get(self._flights.thread.ident or 0)
         stack = frames_of_thread(frame) if frame else None
-        ending = timed_out_ending(flight.claimed.timeout, "; it blocked the event loop", stack)
+        ending = timed_out_ending(flight.limit, "; it blocked the event loop", stack)
         finished = conclude(flight.claimed, ending, flight.started_at, self._rt.clock(), self._rt.roll())
         self._land(Landing(finished, flight.ctx))
         self._flights.forget([flight.claimed.id])

@@ -22,6 +22,7 @@ import redis
 from jobs import catalog, isolated, tasks
 from jobs.capture import capture
 from jobs.engine import Engine
+from jobs.horselimit import HorseLimit
 from jobs.registry import Registry, load_registry
 from jobs.rq_workers import SETTINGS, IsolatedWorker, SharedWorker, connect
 from jobs.stopping import Stop, end_process
@@ -96,7 +97,8 @@ def run_shared(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burst:
 
 def run_isolated(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burst: bool) -> None:
     """Forks for each delivery of the isolated lane."""
-    isolated.prepare(isolated.Plan(rt.settings, registry, me.name, os.getpid()))
+    limit = HorseLimit()
+    isolated.prepare(isolated.Plan(rt.settings, registry, me.name, os.getpid(), limit))
     parent = Parent(rt, me)
     parent.start()
 
@@ -104,7 +106,7 @@ def run_isolated(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burs
         worker = IsolatedWorker(
             [queue_name("isolated")], name=_rq_name(me), connection=connect(rt.settings.redis_url), **SETTINGS
         )
-        worker.fork_lock = parent.fork_lock
+        worker.fork_lock, worker.horse_limit = parent.fork_lock, limit
         worker.grace_s = rt.settings.shutdown_grace_s
         worker.on_horse = parent.on_horse
         worker.on_stop, worker.is_stopping = stop.ask, stop.asked.is_set

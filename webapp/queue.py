@@ -23,6 +23,7 @@ DRAIN = "jobs.tasks.drain"
 RUN_ISOLATED = "jobs.tasks.run_isolated"
 FLAG_TTL_S = 5  # a bell that nobody answered may be rung again after this
 ISOLATED_FLAG_TTL_S = 30  # the same for one isolated delivery: its job may stand in a queue behind slow ones
+ISOLATED_MARGIN_S = 15  # RQ ends a forked job this long after its time limit: by then everything else has failed
 BURST_S = 0.01  # between two rings of those who do not wait
 FLOOD_S = 0.08  # the same while they keep ringing: workers are awake, and a ring costs what several accepts cost
 BREAKER_S = 2.0  # Redis failed: do not ask again for this long
@@ -151,7 +152,11 @@ class RedisDoorbell:
         for delivery_id, timeout_s in deliveries:
             if self._redis.set(flag_of(delivery_id), 1, nx=True, ex=ISOLATED_FLAG_TTL_S):
                 self._queue("isolated").enqueue(
-                    RUN_ISOLATED, delivery_id, job_timeout=int(timeout_s) + 15, result_ttl=0, failure_ttl=3600
+                    RUN_ISOLATED,
+                    delivery_id,
+                    job_timeout=int(timeout_s) + ISOLATED_MARGIN_S,
+                    result_ttl=0,
+                    failure_ttl=3600,
                 )
 
     def _queue(self, lane: str) -> Queue:

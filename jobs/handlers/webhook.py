@@ -19,7 +19,7 @@ from jobs.handlers import Context, Discard, Done, Event, EventHandler, Invalid, 
 from jobs.outbound import Answer, OutboundRefused, checked_headers, checked_url
 
 SHOWN_BYTES = 2000  # of an answer's body are kept with the attempt
-MAX_RETRY_AFTER = timedelta(hours=1)
+MAX_RETRY_AFTER = timedelta(days=30)  # what is read; the subscription's policy has the last word
 
 
 class WebhookHandler(EventHandler):
@@ -81,7 +81,10 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def judge(answer: Answer, host: str, now: datetime) -> Outcome:
-    """What an answer means: 2xx is done, 410 says stop, everything else may be better next time."""
+    """What an answer means: 2xx is done, 410 says stop, everything else may be better next time.
+
+    The status goes with a failure: the subscription's policy may rule out further tries for it.
+    """
     if 200 <= answer.status < 300:
         return Done({"status": answer.status, "body": answer.text(SHOWN_BYTES), "truncated": answer.truncated})
     if answer.status == 410:
@@ -89,15 +92,15 @@ def judge(answer: Answer, host: str, now: datetime) -> Outcome:
     reason = f"{answer.status} from {host}"
     if 300 <= answer.status < 400:
         reason += " (redirects are not followed)"
-    after = retry_after(answer.headers, now) if answer.status in (429, 503) else None
-    return Retry(after=after, reason=reason)
+    asked = retry_after(answer.headers, now) if answer.status in (429, 503) else None
+    return Retry(reason=reason, status=answer.status, retry_after=asked)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """The ``Retry-After`` of an answer, seconds or a date, an hour at most."""
+    """The ``Retry-After`` of an answer, seconds or a date."""
     value = next((v for name, v in headers.items() if name.lower() == "retry-after"), "").strip()
     if value.isascii() and value.isdigit():
-        return min(timedelta(seconds=min(int(value[:9]), 10**6)), MAX_RETRY_AFTER)
+        return min(timedelta(seconds=int(value[:9])), MAX_RETRY_AFTER)
     try:
         at = parsedate_to_datetime(value)
     except ValueError:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.domain.ids import LENGTH, first_id_at, make_id
+from webapp.domain.ids import LENGTH, first_id_at, made_at, make_id
 
 moments = st.integers(0, 2**48 - 1)
 noises = st.binary(min_size=16, max_size=16)
@@ -34,3 +37,13 @@ def test_first_id_bounds_all_ids_of_its_millisecond(at: int, noise: bytes) -> No
 
 def test_first_id_starts_at_1970_when_the_time_lies_before() -> None:
     assert first_id_at("evt", -5) == first_id_at("evt", 0)
+
+
+@given(st.integers(0, 2**42), noises)
+def test_id_tells_when_it_was_made(at: int, noise: bytes) -> None:
+    assert made_at(make_id("dlv", at, noise)) == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
+
+
+@pytest.mark.parametrize("text", ["", "dlv_1", "dlv_" + "z" * 26, "dlv_" + "ü" * 26, "dlv_" + "v" * 26])
+def test_what_is_no_id_was_made_at_no_time(text: str) -> None:
+    assert made_at(text) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from webapp.domain.lifecycle import (
     OPEN,
     TRANSITIONS,
     IllegalTransition,
+    Settlement,
     State,
     Verb,
     advance,
@@ -167,3 +169,68 @@ def test_settlement_has_a_reason_when_dead_and_a_time_when_waiting(
     result = settle(outcome, policy=POLICY, tries_used=used, now=NOW, roll=roll, timed_out=timed_out, missing=missing)
     assert (result.reason in DEAD_REASONS) == (result.state == "dead")
     assert (result.due_at is not None) == (result.state == "waiting")
+
+
+def failed(policy: RetryPolicy, retry: Retry | None = None, **given: Any) -> Settlement:
+    arguments: dict[str, Any] = {"tries_used": 0, "now": NOW, "roll": 0.5} | given
+    return settle(retry or Retry(), policy=policy, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("age", "state"),
+    [(timedelta(), "waiting"), (timedelta(seconds=90), "waiting"), (timedelta(seconds=91), "dead")],
+)
+def test_settle_starts_no_try_beyond_the_greatest_age(age: timedelta, state: str) -> None:
+    policy = RetryPolicy(max_attempts=9, base_s=10, jitter=False, max_age_s=100)
+    result = failed(policy, created_at=NOW - age)
+    assert (result.state, result.outcome) == (state, "failed")
+    if state == "dead":
+        assert result.reason == "exhausted"
+        assert (
+            result.note
+            == "not tried again: the retry policy starts no try later than 1m40s after the delivery was made"
+        )
+
+
+def test_settle_counts_the_wait_that_was_asked_for_into_the_age() -> None:
+    policy = RetryPolicy(base_s=1, max_age_s=100)
+    for retry in (Retry(timedelta(seconds=101)), Retry(retry_after=timedelta(seconds=101))):
+        assert failed(policy, retry, created_at=NOW).reason == "exhausted"
+        assert failed(policy, retry, created_at=None).state == "waiting", "an age that is not known limits nothing"
+
+
+def test_settle_has_no_note_when_the_tries_are_used_up() -> None:
+    result = failed(RetryPolicy(max_attempts=1, max_age_s=1), created_at=NOW - timedelta(days=1))
+    assert (result.reason, result.note) == ("exhausted", "")
+
+
+@pytest.mark.parametrize("timed_out", [False, True])
+def test_settle_ends_what_the_policy_never_retries(timed_out: bool) -> None:
+    result = failed(RetryPolicy(never_retry=("OSError",)), error_names={"TimeoutError", "OSError"}, timed_out=timed_out)
+    assert (result.state, result.reason, result.counts) == ("dead", "permanent", True)
+    assert result.outcome == ("timed_out" if timed_out else "failed")
+    assert result.note == "not tried again: the retry policy rules it out for OSError"
+
+
+def test_settle_ends_at_a_status_that_the_policy_never_retries() -> None:
+    policy = RetryPolicy(never_retry_statuses=("4xx",))
+    assert failed(policy, Retry(status=404)).reason == "permanent"
+    assert failed(policy, Retry(status=503)).state == "waiting"
+    assert failed(policy, Retry()).state == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("asked", "cap", "seconds"),
+    [(5, 86400, 10), (60, 86400, 60), (60, 30, 30), (60, 0, 10), (10**9, 86400, 86400), (-5, 86400, 10)],
+)
+def test_settle_waits_as_long_as_the_other_side_asks_up_to_the_cap(asked: int, cap: float, seconds: int) -> None:
+    policy = RetryPolicy(base_s=10, jitter=False, retry_after_cap_s=cap)
+    result = failed(policy, Retry(retry_after=timedelta(seconds=asked), status=429))
+    assert result.due_at == NOW + timedelta(seconds=seconds)
+
+
+def test_settle_does_not_cap_what_the_handler_itself_asks_for() -> None:
+    policy = RetryPolicy(retry_after_cap_s=1)
+    assert failed(policy, Retry(timedelta(days=2))).due_at == NOW + timedelta(days=2)
+    snoozed = settle(Snooze(timedelta(days=2)), policy=policy, tries_used=0, now=NOW, roll=0.5)
+    assert snoozed.due_at == NOW + timedelta(days=2)

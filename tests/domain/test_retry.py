@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from webapp.domain.errors import Refused
 from webapp.domain.retry import RetryPolicy, delay_for, format_duration, parse_duration, preview
+from webapp.domain.retryschema import PRESETS
 
 rolls = st.floats(0, 1, exclude_max=True)
 policies = st.builds(
@@ -20,6 +21,10 @@ policies = st.builds(
     factor=st.floats(1, 10),
     cap_s=st.floats(0, 604_800),
     jitter=st.booleans(),
+    max_age_s=st.none() | st.floats(1, 7_776_000),
+    never_retry=st.lists(st.sampled_from(["ValueError", "shop.errors.NoStock"]), max_size=3).map(tuple),
+    never_retry_statuses=st.lists(st.integers(100, 599) | st.sampled_from(["4xx", "5XX"]), max_size=3).map(tuple),
+    retry_after_cap_s=st.floats(0, 604_800),
 )
 
 
@@ -69,6 +74,47 @@ def test_policy_takes_the_defaults_when_the_document_is_empty() -> None:
     assert RetryPolicy.from_json({}) == RetryPolicy(8, 5, 2, 3600, True)
 
 
+def test_policy_that_was_stored_before_the_limits_came_is_read_and_written_as_it_was() -> None:
+    stored = {"max_attempts": 3, "base_s": 2, "factor": 2, "cap_s": 10, "jitter": False}
+    policy = RetryPolicy.from_json(stored)
+    assert (policy.max_age_s, policy.never_retry, policy.never_retry_statuses) == (None, (), ())
+    assert policy.retry_after_cap_s == 86400
+    assert policy.to_json() == stored
+    assert RetryPolicy.from_json({"max_attempts": 2, "delays_s": [5]}).to_json() == {"max_attempts": 2, "delays_s": [5]}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_is_written_out_and_known_again(name: str) -> None:
+    policy = RetryPolicy.from_json({"preset": name, "max_age_s": 3600})
+    assert policy.to_json() == {**PRESETS[name], "max_age_s": 3600}
+    assert policy.preset == name
+
+
+def test_presets_are_what_their_names_promise() -> None:
+    spans = {name: sum(preview(RetryPolicy.from_json({"preset": name})), timedelta()) for name in PRESETS}
+    assert spans["quick"] < timedelta(minutes=1) < spans["standard"] < timedelta(hours=1)
+    assert timedelta(days=3) < spans["patient"] < timedelta(days=5)
+    assert RetryPolicy.from_json({"preset": "standard"}) == RetryPolicy()
+    assert RetryPolicy(max_attempts=9).preset is None
+
+
+@pytest.mark.parametrize(
+    ("names", "status", "barred"),
+    [
+        ({"KeyError", "LookupError", "Exception"}, None, "LookupError"),
+        ({"shop.errors.NoStock", "NoStock"}, None, "shop.errors.NoStock"),
+        ({"NoStock"}, None, None),
+        (set(), 410, "HTTP status 410"),
+        (set(), 503, "HTTP status 5xx"),
+        (set(), 404, None),
+        (set(), None, None),
+    ],
+)
+def test_policy_says_what_bars_a_further_try(names: set[str], status: int | None, barred: str | None) -> None:
+    policy = RetryPolicy(never_retry=("LookupError", "shop.errors.NoStock"), never_retry_statuses=(410, "5XX"))
+    assert policy.barred_by(names, status) == barred
+
+
 @pytest.mark.parametrize(
     ("document", "pointer", "code"),
     [
@@ -92,6 +138,25 @@ def test_policy_takes_the_defaults_when_the_document_is_empty() -> None:
         ({"delays_s": [1] * 100}, "/retry/delays_s", "too-long"),
         ({"delays_s": [1], "max_attempts": 5}, "/retry/max_attempts", "contradiction"),
         ({"delays_s": [1], "base_s": 5}, "/retry/base_s", "contradiction"),
+        ({"preset": "eager"}, "/retry/preset", "unknown-choice"),
+        ({"preset": []}, "/retry/preset", "unknown-choice"),
+        ({"preset": "quick", "max_attempts": 2}, "/retry/max_attempts", "contradiction"),
+        ({"preset": "quick", "delays_s": [1]}, "/retry/delays_s", "contradiction"),
+        ({"max_age_s": 0}, "/retry/max_age_s", "out-of-range"),
+        ({"max_age_s": 7_776_001}, "/retry/max_age_s", "out-of-range"),
+        ({"max_age_s": None}, "/retry/max_age_s", "wrong-type"),
+        ({"retry_after_cap_s": -1}, "/retry/retry_after_cap_s", "out-of-range"),
+        ({"never_retry": "ValueError"}, "/retry/never_retry", "wrong-type"),
+        ({"never_retry": ["ValueError", "a b"]}, "/retry/never_retry/1", "invalid-item"),
+        ({"never_retry": [""]}, "/retry/never_retry/0", "invalid-item"),
+        ({"never_retry": [7]}, "/retry/never_retry/0", "invalid-item"),
+        ({"never_retry": ["x" * 201]}, "/retry/never_retry/0", "invalid-item"),
+        ({"never_retry": ["E"] * 51}, "/retry/never_retry", "too-long"),
+        ({"never_retry_statuses": {"410": 1}}, "/retry/never_retry_statuses", "wrong-type"),
+        ({"never_retry_statuses": [600]}, "/retry/never_retry_statuses/0", "invalid-item"),
+        ({"never_retry_statuses": [410, "6xx"]}, "/retry/never_retry_statuses/1", "invalid-item"),
+        ({"never_retry_statuses": [True]}, "/retry/never_retry_statuses/0", "invalid-item"),
+        ({"never_retry_statuses": ["410"]}, "/retry/never_retry_statuses/0", "invalid-item"),
     ],
 )
 def test_policy_is_refused_with_a_pointer_when_the_document_is_wrong(document: Any, pointer: str, code: str) -> None:

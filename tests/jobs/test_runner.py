@@ -16,11 +16,15 @@ from jobs.runner import (
     MAX_STACK_BYTES,
     Ending,
     conclude,
+    names_of,
     run_attempt,
     timed_out_ending,
+    too_late_ending,
 )
 from tests.support.attempts import Notes, claimed
 from tests.support.clock import NOON
+from webapp.domain.ids import first_id_at
+from webapp.domain.retry import RetryPolicy
 from webapp.store.deliveries import Finished
 
 
@@ -124,7 +128,7 @@ def test_result_with_lone_surrogate_can_be_stored() -> None:
     (record(run(lambda: "\ud800")).result or "").encode()
 
 
-@pytest.mark.parametrize("outcome", [Retry(after=5), Snooze(delay="1h"), Snooze(delay=None)])  # type: ignore[arg-type]
+@pytest.mark.parametrize("outcome", [Retry(after=5), Retry(retry_after=5), Snooze(delay="1h"), Snooze(delay=None)])  # type: ignore[arg-type]
 def test_outcome_with_a_wrong_delay_is_an_error_of_the_handler(outcome: Any) -> None:
     ending = run(lambda: outcome)
     assert ending.error_type == "TypeError"
@@ -167,3 +171,71 @@ def test_dates_and_sets_in_results_are_kept() -> None:
 def test_done_is_recorded_without_error() -> None:
     finished = record(Ending(Done({"n": 1})))
     assert (finished.error_type, finished.result, finished.settlement.outcome) == (None, '{"n":1}', "succeeded")
+
+
+def test_status_that_is_no_number_is_an_error_of_the_handler() -> None:
+    assert "int" in str(run(lambda: Retry(status="503")).error_message)  # type: ignore[arg-type]
+
+
+class NoStock(LookupError):
+    """An error of a shop."""
+
+
+@pytest.mark.parametrize(
+    ("barred", "state"),
+    [("NoStock", "dead"), ("LookupError", "dead"), (f"{__name__}.NoStock", "dead"), ("KeyError", "waiting")],
+)
+def test_error_that_the_policy_never_retries_is_dead_at_once(barred: str, state: str) -> None:
+    ending = run(raiser(NoStock("no tea left")))
+    finished = record(ending, policy=RetryPolicy(never_retry=(barred,)))
+    assert (finished.settlement.state, finished.error_type) == (state, "NoStock")
+    note = f" (not tried again: the retry policy rules it out for {barred})" if state == "dead" else ""
+    assert finished.error_message == "no tea left" + note
+
+
+def test_time_out_has_the_names_of_its_class() -> None:
+    finished = record(timed_out_ending(timedelta(seconds=2)), policy=RetryPolicy(never_retry=("OSError",)))
+    assert (finished.settlement.reason, finished.settlement.outcome) == ("permanent", "timed_out")
+
+
+def test_names_do_not_go_up_to_object() -> None:
+    assert names_of(KeyError) == {
+        *("KeyError", "LookupError", "Exception", "BaseException"),
+        *("builtins.KeyError", "builtins.LookupError", "builtins.Exception", "builtins.BaseException"),
+    }
+
+
+def test_long_message_and_its_note_are_bounded() -> None:
+    finished = record(run(raiser(NoStock("x" * 10_000))), policy=RetryPolicy(never_retry=("NoStock",)))
+    assert len(str(finished.error_message).encode()) <= MAX_MESSAGE_BYTES
+    assert str(finished.error_message).endswith("rules it out for NoStock)")
+
+
+def made(days_ago: int) -> str:
+    return first_id_at("dlv", int((NOON - timedelta(days=days_ago)).timestamp() * 1000))
+
+
+def test_failure_of_an_old_delivery_is_its_last() -> None:
+    policy = RetryPolicy(max_age_s=86400)
+    ending = run(raiser(NoStock("no tea left")))
+    assert record(ending, id=made(0), policy=policy).settlement.state == "waiting"
+    finished = record(ending, id=made(1), policy=policy)
+    assert (finished.settlement.state, finished.settlement.reason) == ("dead", "exhausted")
+    assert finished.error_message == (
+        "no tea left (not tried again: the retry policy starts no try later than 1d after the delivery was made)"
+    )
+
+
+def test_further_try_that_comes_too_late_is_not_started() -> None:
+    late = claimed(id=made(2), tries_used=1, policy=RetryPolicy(max_age_s=86400))
+    ending = too_late_ending(late, NOON)
+    assert ending is not None
+    finished = conclude(late, ending, NOON, NOON, 0.5)
+    assert (finished.settlement.state, finished.settlement.reason) == ("dead", "exhausted")
+    assert str(finished.error_message).startswith("the handler was not called (not tried again")
+
+
+@pytest.mark.parametrize("fields", [{"tries_used": 0}, {"policy": RetryPolicy()}, {"id": made(1)}, {"id": "dlv_1"}])
+def test_first_try_and_one_in_time_are_started(fields: dict[str, Any]) -> None:
+    given = {"id": made(2), "tries_used": 1, "policy": RetryPolicy(max_age_s=86400)} | fields
+    assert too_late_ending(claimed(**given), NOON) is None

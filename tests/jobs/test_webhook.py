@@ -9,6 +9,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ from jobs.handlers import Discard, Done, Outcome, Retry
 from jobs.handlers.base import Invalid
 from jobs.handlers.webhook import MAX_RETRY_AFTER, WebhookHandler, judge, retry_after, sign
 from jobs.outbound import Answer
-from tests.support.attempts import EVENT, Notes
+from jobs.runner import conclude, returned_ending
+from tests.support.attempts import EVENT, Notes, claimed
 from tests.support.clock import NOON
+from webapp.domain.retry import RetryPolicy
 
 
 def deliver(
@@ -129,8 +132,33 @@ def test_retry_after_is_honoured_within_bounds(header: str, wait: timedelta | No
     assert retry_after({"retry-after": header}, NOON) == wait
 
 
-def test_retry_after_counts_only_where_it_belongs() -> None:
-    for status, wait in ((429, timedelta(seconds=7)), (503, timedelta(seconds=7)), (500, None)):
-        outcome = judge(Answer(status, {"Retry-After": "7"}, b"", False), "h", NOON)
+@pytest.mark.parametrize("value", ["7", format_datetime(NOON + timedelta(seconds=7), usegmt=True)])
+def test_retry_after_counts_only_where_it_belongs(value: str) -> None:
+    for status, wait in ((429, timedelta(seconds=7)), (503, timedelta(seconds=7)), (500, None), (404, None)):
+        outcome = judge(Answer(status, {"Retry-After": value}, b"", False), "h", NOON)
         assert isinstance(outcome, Retry)
-        assert outcome.after == wait
+        assert (outcome.after, outcome.retry_after, outcome.status) == (None, wait, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "never", "state", "seconds"),
+    [
+        (503, (), "waiting", 120),
+        (503, ("5xx",), "dead", None),
+        (404, ("4xx",), "dead", None),
+        (404, (410, 429), "waiting", 5),
+    ],
+)
+def test_status_of_an_answer_meets_the_policy(
+    status: int, never: tuple[int | str, ...], state: str, seconds: int | None
+) -> None:
+    outcome, _ = deliver(status=status, headers={"Retry-After": "120"})
+    policy = RetryPolicy(base_s=5, jitter=False, never_retry_statuses=never)
+    finished = conclude(claimed("webhook", policy=policy), returned_ending(outcome), NOON, NOON, 0.5)
+    assert (finished.settlement.state, finished.settlement.due_at) == (
+        state,
+        None if seconds is None else NOON + timedelta(seconds=seconds),
+    )
+    if state == "dead":
+        assert finished.settlement.reason == "permanent"
+        assert str(finished.error_message).endswith(f"the retry policy rules it out for HTTP status {never[0]})")

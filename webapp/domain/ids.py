@@ -7,11 +7,14 @@ passed in; ``webapp.runtime`` supplies them.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 TIME_CHARS, NOISE_CHARS = 10, 16
 LENGTH = TIME_CHARS + NOISE_CHARS
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A random byte gives one character: the table drops three of its bits, in C.
 _FIVE_BITS = bytes(ord(ALPHABET[byte & 31]) for byte in range(256))
@@ -25,6 +28,17 @@ def make_id(prefix: str, unix_ms: int, noise: bytes) -> str:
 def first_id_at(prefix: str, unix_ms: int) -> str:
     """The smallest id of that millisecond: the bound for a keyset query by time."""
     return make_id(prefix, max(0, unix_ms), bytes(NOISE_CHARS))
+
+
+def made_at(id: str) -> datetime | None:
+    """When this id was made, to the millisecond; ``None`` for what is none of ours."""
+    text = id.rpartition("_")[2]
+    if len(text) != LENGTH or not text.isascii():
+        return None
+    try:
+        return _EPOCH + timedelta(milliseconds=int(text[:TIME_CHARS], 32))
+    except (ValueError, OverflowError):
+        return None
 
 
 @lru_cache(maxsize=16)

@@ -6,14 +6,14 @@ table raises. ``settle`` turns a handler's outcome into the next state. No clock
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from webapp.domain.errors import Conflict
 from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Skip, Snooze
-from webapp.domain.retry import RetryPolicy, delay_for
+from webapp.domain.retry import RetryPolicy, delay_for, format_duration
 
 MAX_WAIT = timedelta(days=30)  # a handler cannot push a delivery out of sight
 
@@ -119,6 +119,7 @@ class Settlement:
     due_at: datetime | None  # when waiting
     counts: bool  # whether a try was used up
     outcome: str  # succeeded failed timed_out discarded snoozed skipped
+    note: str = ""  # why there is no further try though some are left
 
 
 def settle(
@@ -130,12 +131,15 @@ def settle(
     roll: float,
     timed_out: bool = False,
     missing: bool = False,
+    error_names: Collection[str] = (),
+    created_at: datetime | None = None,
 ) -> Settlement:
     """Where a running delivery goes with this outcome.
 
     ``tries_used`` is the number of counted tries BEFORE this one (0 on the first); snoozes, interruptions and
     crashes are not among them. ``roll`` lies in [0, 1). ``timed_out`` says that a ``Retry`` came from the
     deadline, ``missing`` that no handler of that name exists here (dead as ``no_handler`` once tries are used up).
+    ``error_names`` are the names of the error's class and its bases, ``created_at`` is when the delivery was made.
     """
     match outcome:
         case Done():
@@ -146,14 +150,32 @@ def settle(
             return Settlement(advance(S.RUNNING, V.DISCARD), "permanent", None, True, "discarded")
         case Snooze(delay=delay):
             return Settlement(advance(S.RUNNING, V.SNOOZE), None, now + _bounded(delay), False, "snoozed")
-        case Retry(after=after):
-            word = "timed_out" if timed_out else "failed"
-            used = tries_used + 1
-            if used < policy.max_attempts:
-                wait = delay_for(used, policy, roll) if after is None else _bounded(after)
-                return Settlement(advance(S.RUNNING, V.RETRY), None, now + wait, True, word)
+        case Retry():
+            word, used = "timed_out" if timed_out else "failed", tries_used + 1
+            if barred := policy.barred_by(error_names, outcome.status):
+                note = f"not tried again: the retry policy rules it out for {barred}"
+                return Settlement(advance(S.RUNNING, V.DISCARD), "permanent", None, True, word, note)
+            due_at, are_tries_left = now + _wait(outcome, used, policy, roll), used < policy.max_attempts
+            note = too_late(due_at, created_at, policy) if are_tries_left else ""
+            if are_tries_left and not note:
+                return Settlement(advance(S.RUNNING, V.RETRY), None, due_at, True, word)
             verb, reason = (V.ORPHAN, "no_handler") if missing else (V.EXHAUST, "exhausted")
-            return Settlement(advance(S.RUNNING, verb), reason, None, True, word)
+            return Settlement(advance(S.RUNNING, verb), reason, None, True, word, note)
+
+
+def too_late(at: datetime, created_at: datetime | None, policy: RetryPolicy) -> str:
+    """Why a delivery made at ``created_at`` must not be tried again at ``at``; empty when it may."""
+    if created_at is None or policy.max_age_s is None or not policy.is_over_age(at - created_at):
+        return ""
+    age = format_duration(timedelta(seconds=policy.max_age_s))
+    return f"not tried again: the retry policy starts no try later than {age} after the delivery was made"
+
+
+def _wait(retry: Retry, used: int, policy: RetryPolicy, roll: float) -> timedelta:
+    """What the handler says, else what the policy says, but never shorter than the other side asked for (to a cap)."""
+    wait = delay_for(used, policy, roll) if retry.after is None else _bounded(retry.after)
+    asked = retry.retry_after or timedelta()
+    return max(wait, min(asked, timedelta(seconds=policy.retry_after_cap_s)))
 
 
 def _bounded(wait: timedelta) -> timedelta:

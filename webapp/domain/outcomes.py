@@ -16,10 +16,16 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again. ``after`` overrides the subscription's policy; ``reason`` is shown to people."""
+    """Try again. ``after`` overrides the subscription's policy; ``reason`` is shown to people.
+
+    ``status`` is the HTTP status of the failure, if there was one: a policy may rule out retries for it.
+    ``retry_after`` is how long the other side asked us to wait: honoured up to the cap of the policy.
+    """
 
     after: timedelta | None = None
     reason: str = ""
+    status: int | None = None
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

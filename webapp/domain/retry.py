@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again: exponential backoff with jitter, or a list of delays.
+"""When a failed delivery is tried again: exponential backoff with jitter, or a list of delays; and when it is not.
 
 Pure arithmetic: the random ``roll`` comes in as an argument. The policy kept in SQL is
 ``RetryPolicy.to_json()``; ``from_json`` is the only way back and refuses what it does not understand.
@@ -7,18 +7,16 @@ Pure arithmetic: the random ``roll`` comes in as an argument. The policy kept in
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from webapp.domain.errors import Fault
-from webapp.domain.faults import pointer, refusal, shown
+from webapp.domain.faults import refusal, shown
+from webapp.domain.retryschema import PRESETS, SCHEDULE, check_policy, expanded
 
-MAX_ATTEMPTS = 100
-MAX_FACTOR = 10
-MAX_DELAY_S = 7 * 24 * 3600
 MAX_EXPONENT = 64  # 10 ** 64 still is a float; 10 ** 400 would raise
+RETRY_AFTER_CAP_S = 86400
 
 _DURATION = re.compile(
     r"(?:([0-9]{1,6})d)?(?:([0-9]{1,8})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,6})?)s)?(?:([0-9]{1,9})ms)?"
@@ -29,7 +27,7 @@ _UNITS_S = (86400, 3600, 60, 1, 0.001)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how fast. Times in seconds. With ``delays_s``, try n waits ``delays_s[n-1]`` exactly."""
+    """How often, how fast and what for. Times in seconds. With ``delays_s``, try n waits ``delays_s[n-1]`` exactly."""
 
     max_attempts: int = 8  # tries in all, the first one included
     base_s: float = 5
@@ -37,26 +35,46 @@ class RetryPolicy:
     cap_s: float = 3600
     jitter: bool = True
     delays_s: tuple[float, ...] | None = None
+    max_age_s: float | None = None  # no further try starts later than this after the delivery was made
+    never_retry: tuple[str, ...] = ()  # names of exception classes, base classes count
+    never_retry_statuses: tuple[int | str, ...] = ()  # HTTP: 410, "4xx"
+    retry_after_cap_s: float = RETRY_AFTER_CAP_S  # of what the other side asks for by Retry-After
 
     def __post_init__(self) -> None:
         if self.delays_s is not None:
             object.__setattr__(self, "delays_s", tuple(self.delays_s))
             object.__setattr__(self, "max_attempts", len(self.delays_s) + 1)
+        object.__setattr__(self, "never_retry", tuple(self.never_retry))
+        statuses = (item.lower() if isinstance(item, str) else item for item in self.never_retry_statuses)
+        object.__setattr__(self, "never_retry_statuses", tuple(statuses))
         faults = check_policy(self.to_json(), "")
         if faults:
             raise ValueError("; ".join(f"{fault.pointer[1:]}: {fault.message}" for fault in faults))
 
     def to_json(self) -> dict[str, Any]:
-        """The form that is stored and sent; ``from_json`` reads it back equal."""
+        """The form that is stored and sent; ``from_json`` reads it back equal. What is not asked for is left out."""
+        document = self.schedule()
+        if self.max_age_s is not None:
+            document["max_age_s"] = self.max_age_s
+        if self.never_retry:
+            document["never_retry"] = list(self.never_retry)
+        if self.never_retry_statuses:
+            document["never_retry_statuses"] = list(self.never_retry_statuses)
+        if self.retry_after_cap_s != RETRY_AFTER_CAP_S:
+            document["retry_after_cap_s"] = self.retry_after_cap_s
+        return document
+
+    def schedule(self) -> dict[str, Any]:
+        """The part that says how often and how fast."""
         if self.delays_s is not None:
             return {"max_attempts": self.max_attempts, "delays_s": list(self.delays_s)}
-        return {
-            "max_attempts": self.max_attempts,
-            "base_s": self.base_s,
-            "factor": self.factor,
-            "cap_s": self.cap_s,
-            "jitter": self.jitter,
-        }
+        return {key: getattr(self, key) for key in SCHEDULE if key != "delays_s"}
+
+    @property
+    def preset(self) -> str | None:
+        """The name of this schedule, if it has one."""
+        schedule = self.schedule()
+        return next((name for name, named in PRESETS.items() if named == schedule), None)
 
     @staticmethod
     def from_json(document: Any, prefix: str = "/retry") -> RetryPolicy:
@@ -64,7 +82,21 @@ class RetryPolicy:
         faults = check_policy(document, prefix)
         if faults:
             raise refusal("invalid-retry-policy", "retry policy", faults)
-        return RetryPolicy(**document)
+        return RetryPolicy(**expanded(document))
+
+    def barred_by(self, error_names: Collection[str], status: int | None) -> str | None:
+        """The entry that forbids another try after this failure: ``"ValueError"``, ``"HTTP status 4xx"``."""
+        for name in self.never_retry:
+            if name in error_names:
+                return name
+        for barred in self.never_retry_statuses:
+            if status is not None and barred in (status, f"{status // 100}xx"):
+                return f"HTTP status {barred}"
+        return None
+
+    def is_over_age(self, age: timedelta) -> bool:
+        """Whether a delivery of that age is too old for another try."""
+        return self.max_age_s is not None and age > timedelta(seconds=self.max_age_s)
 
 
 def delay_for(attempt: int, policy: RetryPolicy, roll: float) -> timedelta:
@@ -81,7 +113,7 @@ def delay_for(attempt: int, policy: RetryPolicy, roll: float) -> timedelta:
 
 
 def preview(policy: RetryPolicy) -> list[timedelta]:
-    """The longest wait before each further try, in order; jitter can only shorten them."""
+    """The longest wait before each further try, in order; jitter can only shorten them. ``max_age_s`` is not applied."""
     return [delay_for(attempt, policy, 1.0) for attempt in range(1, policy.max_attempts)]
 
 
@@ -115,67 +147,3 @@ def _seconds(number: float) -> timedelta:
     if not 0 <= number <= 1e10:  # also refuses NaN
         raise ValueError("a duration lies between 0 and 300 years")
     return timedelta(seconds=number)
-
-
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "base_s": (0, MAX_DELAY_S),
-    "factor": (1, MAX_FACTOR),
-    "cap_s": (0, MAX_DELAY_S),
-}
-
-
-def check_policy(document: Any, prefix: str) -> list[Fault]:
-    """Every fault of a policy document; ``prefix`` is the pointer to it."""
-    if not isinstance(document, dict):
-        return [Fault(prefix, "wrong-type", "The retry policy must be an object.")]
-    faults: list[Fault] = []
-    for key, value in document.items():
-        at = prefix + pointer(key)
-        if key in _RANGES:
-            faults += _check_number(value, at, *_RANGES[key])
-        elif key == "max_attempts":
-            faults += _check_max_attempts(value, at)
-        elif key == "jitter":
-            if not isinstance(value, bool):
-                faults.append(Fault(at, "wrong-type", "Must be true or false."))
-        elif key == "delays_s":
-            faults += _check_delays(value, at)
-        else:
-            faults.append(Fault(at, "unknown-field", f"A retry policy has no field {shown(key)!r}."))
-    return faults or _check_together(document, prefix)
-
-
-def _check_number(value: Any, at: str, low: float, high: float) -> list[Fault]:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return [Fault(at, "wrong-type", "Must be a number.")]
-    if not low <= value <= high:
-        return [Fault(at, "out-of-range", f"Must lie between {low:g} and {high:,}.")]
-    return []
-
-
-def _check_max_attempts(value: Any, at: str) -> list[Fault]:
-    if type(value) is not int:
-        return [Fault(at, "wrong-type", "Must be a whole number.")]
-    return _check_number(value, at, 1, MAX_ATTEMPTS)
-
-
-def _check_delays(value: Any, at: str) -> list[Fault]:
-    if not isinstance(value, list | tuple):
-        return [Fault(at, "wrong-type", "Must be a list of seconds.")]
-    if len(value) >= MAX_ATTEMPTS:
-        return [Fault(at, "too-long", f"At most {MAX_ATTEMPTS - 1} delays.")]
-    return [fault for n, item in enumerate(value) for fault in _check_number(item, f"{at}/{n}", 0, MAX_DELAY_S)]
-
-
-def _check_together(document: dict[str, Any], prefix: str) -> list[Fault]:
-    delays = document.get("delays_s")
-    if delays is None:
-        return []
-    tries = len(delays) + 1
-    if document.get("max_attempts", tries) != tries:
-        return [Fault(f"{prefix}/max_attempts", "contradiction", f"{len(delays)} delays mean {tries} tries.")]
-    return [
-        Fault(f"{prefix}/{key}", "contradiction", "Leave this out where delays_s is given.")
-        for key in _RANGES
-        if key in document
-    ]
