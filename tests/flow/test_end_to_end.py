@@ -85,15 +85,15 @@ def test_paused_subscription_holds_its_deliveries_until_it_is_resumed(hub: Hub) 
     hub.wait_for(answer["uid"], "succeeded")
 
 
-def test_dead_delivery_is_revived_and_an_ended_one_replayed(hub: Hub) -> None:
+def test_dead_delivery_is_revived_and_an_ended_one_rerun(hub: Hub) -> None:
     hub.subscribe("dies.once", "demo.flaky", options={"failures": 1}, retry={"max_attempts": 1})
     answer = hub.publish("dies.once")
     hub.wait_for(answer["uid"], "failed")
     delivery = answer["deliveries"][0]["id"]
     assert hub.request("POST", f"/api/v1/deliveries/{delivery}/retry").status < 300
     hub.wait_for(answer["uid"], "succeeded")
-    assert hub.request("POST", f"/api/v1/deliveries/{delivery}/replay").status < 300
-    wait_until(lambda: len(hub.status(answer["uid"])["handlers"]) == 2, 10, "the replay is there")
+    assert hub.request("POST", f"/api/v1/deliveries/{delivery}/rerun").status < 300
+    wait_until(lambda: len(hub.status(answer["uid"])["handlers"]) == 2, 10, "the re-run is there")
 
 
 @pytest.mark.parametrize("part", ["worker", "redis", "beat", "web"])

@@ -1,4 +1,4 @@
-"""Retry, replay and cancel, and what pausing or deleting a subscription does to its deliveries."""
+"""Retry, re-run and cancel, and what pausing or deleting a subscription does to its deliveries."""
 
 from __future__ import annotations
 
@@ -113,20 +113,20 @@ def test_retry_refuses_what_has_succeeded_or_is_not_there(rt: Runtime, operator:
         operate.retry(rt, viewer, delivery)
 
 
-def test_replay_adds_a_delivery_and_leaves_the_old_one(rt: Runtime, operator: Actor) -> None:
+def test_rerun_adds_a_delivery_and_leaves_the_old_one(rt: Runtime, operator: Actor) -> None:
     make_subscription(rt)
     uid, delivery = publish(rt, operator)
     with pytest.raises(Conflict):
-        operate.replay(rt, operator, delivery)
+        operate.rerun(rt, operator, delivery)
     end(rt, take(rt)[0], Done())
     before = row_of(rt, delivery)
-    again = operate.replay(rt, operator, delivery)
+    again = operate.rerun(rt, operator, delivery)
     assert row_of(rt, delivery) == before
     assert (row_of(rt, again).replay, row_of(rt, again).replay_of) == (1, delivery)
     assert status_of(rt, uid) == ("processing", 2, 1, 1, 0)
     operate.cancel(rt, operator, again)
     assert status_of(rt, uid) == ("partial", 2, 0, 1, 1)
-    assert row_of(rt, operate.replay(rt, operator, again)).replay == 2
+    assert row_of(rt, operate.rerun(rt, operator, again)).replay == 2
 
 
 def test_cancel_fences_the_handler_that_still_runs(rt: Runtime, operator: Actor) -> None:

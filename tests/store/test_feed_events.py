@@ -168,7 +168,7 @@ def test_activity_sums_minutes_into_slots(rt: Runtime, clock: Clock) -> None:
     assert day.events == 107
 
 
-def test_dead_deliveries_are_grouped_and_replayed_ones_forgotten(rt: Runtime, clock: Clock) -> None:
+def test_dead_deliveries_are_grouped_and_rerun_ones_forgotten(rt: Runtime, clock: Clock) -> None:
     many, one = make_subscription(rt, name="Many"), make_subscription(rt, name="One")
     for _ in range(3):
         clock.advance(seconds=1)

@@ -70,14 +70,14 @@ def test_pause_holds_what_is_due_and_resume_makes_it_due_again(rt: Runtime, oper
     assert states() == ["running", "pending", "pending", "succeeded"]
 
 
-def test_replays_of_one_delivery_are_numbered_when_many_ask_at_once(rt: Runtime, operator: Actor) -> None:
+def test_reruns_of_one_delivery_are_numbered_when_many_ask_at_once(rt: Runtime, operator: Actor) -> None:
     delivery_id = make_delivery(rt, state="succeeded")
     start = threading.Barrier(4)
 
     def ask() -> None:
         start.wait()
         for _ in range(3):
-            operate.replay(rt, operator, delivery_id)
+            operate.rerun(rt, operator, delivery_id)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""Deliveries over HTTP: found, shown with their attempts, retried, replayed, cancelled."""
+"""Deliveries over HTTP: found, shown with their attempts, retried, re-run, cancelled."""
 
 from __future__ import annotations
 
@@ -77,22 +77,22 @@ def test_errors_are_paged_newest_first(rt: Runtime, clock: Clock) -> None:
     assert [one["error"]["message"] for one in odd["data"]] == ["e3", "e1"]
 
 
-def test_retry_replay_and_cancel_do_what_they_say(api: Program, sqlite_rt: Runtime) -> None:
+def test_retry_rerun_and_cancel_do_what_they_say(api: Program, sqlite_rt: Runtime) -> None:
     dead = make.make_delivery(sqlite_rt, state="dead", reason="exhausted")
     assert api.post(f"{DELIVERIES}/{dead}/retry").json["state"] == "pending"  # type: ignore[index]
-    assert api.post(f"{DELIVERIES}/{dead}/replay").status_code == 409
+    assert api.post(f"{DELIVERIES}/{dead}/rerun").status_code == 409
     assert api.post(f"{DELIVERIES}/{dead}/cancel").json["state"] == "cancelled"  # type: ignore[index]
     assert api.post(f"{DELIVERIES}/{dead}/cancel").status_code == 409
-    answer = api.post(f"{DELIVERIES}/{dead}/replay")
+    answer = api.post(f"{DELIVERIES}/{dead}/rerun")
     assert answer.status_code == 201
     assert answer.json is not None
-    assert answer.json["replay_of"] == dead
+    assert answer.json["rerun_of"] == dead
     assert answer.headers["Location"] == f"{DELIVERIES}/{answer.json['id']}"
     told = {row.action for row in make.rows_of(sqlite_rt, tables.audit)}
-    assert {"delivery.retried", "delivery.cancelled", "delivery.replayed"} <= told
+    assert {"delivery.retried", "delivery.cancelled", "delivery.rerun"} <= told
 
 
-@pytest.mark.parametrize("verb", ["", "/retry", "/replay", "/cancel"])
+@pytest.mark.parametrize("verb", ["", "/retry", "/rerun", "/cancel"])
 def test_unknown_delivery_is_not_found(api: Program, verb: str) -> None:
     method = "POST" if verb else "GET"
     answer = api.send(method, f"{DELIVERIES}/nothing{verb}")

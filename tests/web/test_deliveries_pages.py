@@ -49,9 +49,9 @@ def test_filters_hold_together_when_state_subscription_and_time_are_given(
     assert _ids(soup(signed_in.get(f"/deliveries?state=dead&subscription={mine}&since=1h"))) == wanted
 
 
-def test_needs_action_leaves_out_what_was_replayed(as_operator: Person, sqlite_rt: Runtime, clock: Clock) -> None:
-    replayed, left = _many(sqlite_rt, clock, 2, make_subscription(sqlite_rt), "dead")
-    as_operator.post(f"/deliveries/{replayed}/replay")
+def test_needs_action_leaves_out_what_was_rerun(as_operator: Person, sqlite_rt: Runtime, clock: Clock) -> None:
+    rerun, left = _many(sqlite_rt, clock, 2, make_subscription(sqlite_rt), "dead")
+    as_operator.post(f"/deliveries/{rerun}/rerun")
     page = soup(as_operator.get("/deliveries?state=action"))
     assert _ids(page) == [left]
     assert "Needs action 1" in words(page)
@@ -116,7 +116,7 @@ def test_delivery_shows_attempts_stack_progress_and_log(signed_in: Person, sqlit
     ("state", "offered"),
     [
         ("pending", ["cancel"]), ("running", ["cancel"]), ("waiting", ["cancel", "retry"]), ("held", ["cancel"]),
-        ("dead", ["replay", "retry"]), ("succeeded", ["replay"]), ("cancelled", ["replay"]), ("skipped", ["replay"]),
+        ("dead", ["rerun", "retry"]), ("succeeded", ["rerun"]), ("cancelled", ["rerun"]), ("skipped", ["rerun"]),
     ],
 )  # fmt: skip
 def test_buttons_fit_the_state(as_operator: Person, sqlite_rt: Runtime, state: str, offered: list[str]) -> None:
@@ -159,13 +159,13 @@ def test_redirect_never_leaves_the_hub(as_operator: Person, sqlite_rt: Runtime) 
     assert "evil" not in answer.headers.get("Location", "")
 
 
-def test_replay_goes_to_the_new_delivery(as_operator: Person, sqlite_rt: Runtime) -> None:
+def test_rerun_goes_to_the_new_delivery(as_operator: Person, sqlite_rt: Runtime) -> None:
     made = make_delivery(sqlite_rt, state="succeeded")
-    answer = as_operator.post(f"/deliveries/{made}/replay", headers=HTMX)
+    answer = as_operator.post(f"/deliveries/{made}/rerun", headers=HTMX)
     fresh = answer.headers["HX-Redirect"]
     assert fresh != f"/deliveries/{made}"
-    assert "replay 1 of" in words(soup(as_operator.get(fresh)))
-    assert "Replayed as" in words(soup(as_operator.get(f"/deliveries/{made}")))
+    assert "re-run 1 of" in words(soup(as_operator.get(fresh)))
+    assert "Re-run as" in words(soup(as_operator.get(f"/deliveries/{made}")))
 
 
 def test_illegal_action_is_a_conflict(as_operator: Person, sqlite_rt: Runtime) -> None:

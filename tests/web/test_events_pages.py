@@ -113,7 +113,7 @@ def test_event_page_offers_the_buttons_that_fit_the_state(
         for card in page.select("#events-deliveries article")
     }
     assert offered == {
-        "succeeded": ["replay"], "waiting": ["cancel", "retry"], "running": ["cancel"], "held": ["cancel"], "dead": ["retry"],
+        "succeeded": ["rerun"], "waiting": ["cancel", "retry"], "running": ["cancel"], "held": ["cancel"], "dead": ["retry"],
     }  # fmt: skip
 
 
@@ -177,17 +177,17 @@ def test_event_without_subscription_says_what_to_do(signed_in: Person, sqlite_rt
     assert page.select("a[href='/subscriptions/new?pattern=order.created']")
 
 
-def test_replay_runs_every_ended_delivery_again(as_operator: Person, sqlite_rt: Runtime) -> None:
+def test_rerun_runs_every_ended_delivery_again(as_operator: Person, sqlite_rt: Runtime) -> None:
     uid = make_event(sqlite_rt)
     for state in ("succeeded", "dead", "running"):
         make_delivery(sqlite_rt, uid, state=state)
-    answer = as_operator.post(f"/events/{uid}/replay", headers=HTMX)
-    assert "Replaying 2 deliveries" in answer.headers["HX-Trigger"]
+    answer = as_operator.post(f"/events/{uid}/rerun", headers=HTMX)
+    assert "Re-running 2 deliveries" in answer.headers["HX-Trigger"]
     assert sorted(row.replay for row in rows_of(sqlite_rt, tables.deliveries)) == [0, 0, 0, 1, 1]
 
 
-def test_replay_is_refused_to_a_viewer(as_viewer: Person, sqlite_rt: Runtime) -> None:
-    assert as_viewer.post(f"/events/{make_event(sqlite_rt)}/replay").status_code == 403
+def test_rerun_is_refused_to_a_viewer(as_viewer: Person, sqlite_rt: Runtime) -> None:
+    assert as_viewer.post(f"/events/{make_event(sqlite_rt)}/rerun").status_code == 403
 
 
 # The list

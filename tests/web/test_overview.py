@@ -27,7 +27,7 @@ def test_overview_groups_dead_deliveries_by_subscription_and_reason(signed_in: P
     assert "1 delivery of Receipt was given up by the handler" in said
 
 
-def test_overview_forgets_dead_deliveries_that_were_replayed(signed_in: Person, sqlite_rt: Runtime) -> None:
+def test_overview_forgets_dead_deliveries_that_were_rerun(signed_in: Person, sqlite_rt: Runtime) -> None:
     rule, uid = make_subscription(sqlite_rt, name="Warehouse"), make_event(sqlite_rt)
     old = make_delivery(sqlite_rt, uid, rule, state="dead", reason="exhausted")
     make_delivery(sqlite_rt, uid, rule, state="succeeded", replay=1, replay_of=old)

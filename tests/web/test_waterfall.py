@@ -28,7 +28,7 @@ def _event(**fields: Any) -> EventDetail:
 
 def _delivery(state: str, **fields: Any) -> DeliveryRow:
     values: dict[str, Any] = dict.fromkeys(DeliveryRow.__dataclass_fields__)
-    given = {"id": "dlv_1", "subscription_name": "Rule", "state": state, "created_at": START, "attempt": 0, "replay": 0}
+    given = {"id": "dlv_1", "subscription_name": "Rule", "state": state, "created_at": START, "attempt": 0, "rerun": 0}
     return DeliveryRow(**values | given | fields)
 
 

@@ -14,7 +14,7 @@ Role = Literal["viewer", "operator", "admin", "publisher"]
 GRANTS: dict[str, frozenset[str]] = {
     "read": frozenset({"viewer", "operator", "admin"}),
     "publish": frozenset({"publisher", "operator", "admin"}),
-    "operate": frozenset({"operator", "admin"}),  # retry, replay, cancel, subscriptions
+    "operate": frozenset({"operator", "admin"}),  # retry, re-run, re-route, cancel, subscriptions
     "administer": frozenset({"admin"}),  # users and API keys
 }
 

@@ -1,4 +1,4 @@
-"""What people do to one delivery: retry, replay, cancel. Each is audited in the transaction that does it."""
+"""What people do to one delivery: retry, re-run, cancel. Each is audited in the transaction that does it."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def retry(rt: Runtime, actor: Actor, delivery_id: str) -> None:
     _tell(rt, row)
 
 
-def replay(rt: Runtime, actor: Actor, delivery_id: str) -> str:
+def rerun(rt: Runtime, actor: Actor, delivery_id: str) -> str:
     """Run the event again for the same subscription, as a new delivery; answers its id. The old one stays."""
     actor.must("operate")
     new_id = rt.new_id("dlv")
     with rt.db.write() as conn:
         row = operations.get_delivery_row(conn, delivery_id)
         if row.state not in FINAL:
-            raise Conflict(f"This delivery is still {row.state}; it can be replayed when it has ended.")
+            raise Conflict(f"This delivery is still {row.state}; it can be re-run when it has ended.")
         subscription = subscriptions.get_subscription(conn, row.subscription_id)
         held = subscription.paused_at is not None
-        operations.add_replay(conn, row, new_id, rt.clock(), held=held)
-        _write_audit(rt, conn, actor, "delivery.replayed", row, {"from": row.state, "new_delivery": new_id})
+        operations.add_rerun(conn, row, new_id, rt.clock(), held=held)
+        _write_audit(rt, conn, actor, "delivery.rerun", row, {"from": row.state, "new_delivery": new_id})
     _tell(rt, row)
     return new_id
 

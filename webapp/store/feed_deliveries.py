@@ -22,7 +22,7 @@ LINES_SHOWN = 500
 STACK_CHARS = 20_000
 TEXT_CHARS = 2_000
 RESULT_CHARS = 8_000
-ACTION = "action"  # no state: dead, and nobody has replayed it
+ACTION = "action"  # no state: dead, and nobody has re-run it
 COUNTED = (ACTION, "running", "waiting", "held", "pending", "dead")  # worth a number beside their name
 
 
@@ -66,8 +66,8 @@ class DeliveryRow:
     progress_done: float | None
     progress_total: float | None
     progress_message: str | None
-    replay: int
-    replay_of: str | None
+    rerun: int  # 0, or the number of the re-run
+    rerun_of: str | None
     pause_reason: str | None
     timeout_ms: int
     v: int
@@ -119,7 +119,7 @@ class DeliveryView:
     delivery: DeliveryRow
     attempts: tuple[AttemptRow, ...]  # oldest first
     lines: tuple[LogLine, ...]  # oldest first
-    replays: tuple[tuple[str, str], ...]  # later replays of the same pair: (id, state)
+    reruns: tuple[tuple[str, str], ...]  # later re-runs of the same pair: (id, state)
 
 
 def list_deliveries(
@@ -174,11 +174,11 @@ def deliveries_of_event(conn: Connection, event_uid: str, limit: int = LIMIT) ->
 
 
 def find_view(conn: Connection, delivery_id: str) -> DeliveryView | None:
-    """One delivery with its newest attempts, its newest log lines and its replays, or ``None``."""
+    """One delivery with its newest attempts, its newest log lines and its re-runs, or ``None``."""
     delivery = find_delivery(conn, delivery_id)
     if delivery is None:
         return None
-    return DeliveryView(delivery, _attempts(conn, delivery_id), _lines(conn, delivery_id), _replays(conn, delivery))
+    return DeliveryView(delivery, _attempts(conn, delivery_id), _lines(conn, delivery_id), _reruns(conn, delivery))
 
 
 def count_states(conn: Connection, subscription_id: str = "") -> dict[str, int]:
@@ -254,8 +254,8 @@ def _delivery(row: Row[Any]) -> DeliveryRow:
         progress_done=row.progress_done,
         progress_total=row.progress_total,
         progress_message=row.progress_message,
-        replay=row.replay,
-        replay_of=row.replay_of,
+        rerun=row.replay,
+        rerun_of=row.replay_of,
         pause_reason=row.pause_reason,
         timeout_ms=row.timeout_ms,
         v=row.v,
@@ -295,14 +295,14 @@ def _lines(conn: Connection, delivery_id: str) -> tuple[LogLine, ...]:
     return tuple(LogLine(**row._mapping) for row in reversed(conn.execute(query).all()))
 
 
-def _replays(conn: Connection, delivery: DeliveryRow) -> tuple[tuple[str, str], ...]:
+def _reruns(conn: Connection, delivery: DeliveryRow) -> tuple[tuple[str, str], ...]:
     d = t.deliveries.c
     query = (
         select(d.id, d.state)
         .where(
             d.event_uid == delivery.event_uid,
             d.subscription_id == delivery.subscription_id,
-            d.replay > delivery.replay,
+            d.replay > delivery.rerun,
         )
         .order_by(d.replay)
         .limit(20)

@@ -36,7 +36,7 @@ def revive(conn: Connection, row: Row[Any], now: datetime) -> bool:
     return revived
 
 
-def add_replay(conn: Connection, row: Row[Any], new_id: str, now: datetime, *, held: bool) -> None:
+def add_rerun(conn: Connection, row: Row[Any], new_id: str, now: datetime, *, held: bool) -> None:
     """A new delivery of the same event to the same subscription; the old one stays as it is."""
     # First the event: its row lock makes those who ask at the same time number one after the other.
     conn.execute(

@@ -151,7 +151,7 @@ deliveries = Table(
     Column("progress_done", Float),
     Column("progress_total", Float),
     Column("progress_message", Text),
-    Column("replay", Integer, nullable=False, server_default="0"),  # 0, or the number of the replay
+    Column("replay", Integer, nullable=False, server_default="0"),  # 0, or the number of the re-run
     Column("replay_of", _id()),
     Column("v", Integer, nullable=False, server_default="0"),  # grows with every change of state
     UniqueConstraint("event_uid", "subscription_id", "replay"),

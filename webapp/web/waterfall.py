@@ -121,7 +121,7 @@ def _steps(delivery: DeliveryRow, tries: Sequence[AttemptRow], scale: _Scale, no
 
 
 def _head(delivery: DeliveryRow, bar: Bar | None, took: float | None) -> Step:
-    note = f"replay {delivery.replay}" if delivery.replay else ""
+    note = f"re-run {delivery.rerun}" if delivery.rerun else ""
     return Step("delivery", delivery.subscription_name, delivery.state, bar, took, None, delivery.id, note=note)
 
 

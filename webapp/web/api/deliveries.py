@@ -55,7 +55,7 @@ def show_delivery(delivery_id: str) -> Response:
 
 @bp.post("/deliveries/<delivery_id>/retry")
 @require("operate")
-@operation("Try a delivery again now", "deliveries", {200: "Delivery"}, problems=(404, 409, 503))
+@operation("Retry: try the same delivery again now", "deliveries", {200: "Delivery"}, problems=(404, 409, 503))
 def retry_delivery(delivery_id: str) -> Response:
     """A waiting one does not wait any longer, a dead one gets all its tries again."""
     read_query()
@@ -63,13 +63,18 @@ def retry_delivery(delivery_id: str) -> Response:
     return answer(_with_attempts(delivery_id))
 
 
-@bp.post("/deliveries/<delivery_id>/replay")
+@bp.post("/deliveries/<delivery_id>/rerun")
 @require("operate")
-@operation("Run an ended delivery again as a new one", "deliveries", {201: "Delivery"}, problems=(404, 409, 503))
-def replay_delivery(delivery_id: str) -> Response:
+@operation(
+    "Re-run: a new delivery of the same event to the same subscription",
+    "deliveries",
+    {201: "Delivery"},
+    problems=(404, 409, 503),
+)
+def rerun_delivery(delivery_id: str) -> Response:
     """The old delivery stays as it is."""
     read_query()
-    new_id = operate.replay(get_runtime(), current_actor(), delivery_id)
+    new_id = operate.rerun(get_runtime(), current_actor(), delivery_id)
     return answer(_with_attempts(new_id), 201, {"Location": f"/api/v1/deliveries/{new_id}"})
 
 
@@ -106,7 +111,7 @@ def delivery_json(row: Any) -> dict[str, Any]:
         "finished_at": iso_or_none(row.finished_at),
         "error": None if row.error_type is None else {"type": row.error_type, "message": row.error_message},
         "progress": None if row.progress_done is None else progress,
-        "replay_of": row.replay_of,
+        "rerun_of": row.replay_of,
         "links": links_of_delivery(row.id) | {"event": f"/api/v1/events/{row.event_uid}"},
     }
 
@@ -167,7 +172,7 @@ SCHEMAS: dict[str, Any] = {
             "finished_at": _TIME_OR_NULL,
             "error": {"type": ["object", "null"]},
             "progress": {"type": ["object", "null"]},
-            "replay_of": _TEXT_OR_NULL,
+            "rerun_of": _TEXT_OR_NULL,
             "links": {"$ref": "#/components/schemas/Links"},
             "attempts": {"type": "array", "items": {"$ref": "#/components/schemas/Attempt"}, "description": "Not in lists."},
         },

@@ -1,4 +1,4 @@
-"""Pages of deliveries: the filtered list, one delivery, and the three buttons: retry, replay, cancel.
+"""Pages of deliveries: the filtered list, one delivery, and the three buttons: retry, re-run, cancel.
 
 Reads come from ``store.feed_deliveries``; every change goes through ``services.operate``, which audits it.
 """
@@ -114,13 +114,13 @@ def retry(delivery_id: str) -> Response:
     return done("Retry is under way", back=url_for("deliveries.show", delivery_id=delivery_id))
 
 
-@bp.post("/<delivery_id>/replay")
+@bp.post("/<delivery_id>/rerun")
 @require("operate")
-def replay(delivery_id: str) -> Response:
+def rerun(delivery_id: str) -> Response:
     """Run the event again, as a new delivery; goes there."""
-    fresh = operate.replay(get_runtime(), current_actor(), delivery_id)
+    fresh = operate.rerun(get_runtime(), current_actor(), delivery_id)
     there = url_for("deliveries.show", delivery_id=fresh)
-    return done("Replayed as a new delivery", back=there, go=there)
+    return done("Re-run as a new delivery", back=there, go=there)
 
 
 @bp.post("/<delivery_id>/cancel")
@@ -132,7 +132,7 @@ def cancel(delivery_id: str) -> Response:
 
 
 @bp.get("/<delivery_id>/retry")
-@bp.get("/<delivery_id>/replay")
+@bp.get("/<delivery_id>/rerun")
 @bp.get("/<delivery_id>/cancel")
 @require("read")
 def look_first(delivery_id: str) -> AnyResponse:
@@ -141,7 +141,7 @@ def look_first(delivery_id: str) -> AnyResponse:
 
 
 def can(verb: str, delivery: feed.DeliveryRow) -> bool:
-    """Whether the state (not the person) allows ``retry``, ``replay`` or ``cancel``."""
+    """Whether the state (not the person) allows ``retry``, ``rerun`` or ``cancel``."""
     if verb == "cancel":
         return delivery.state in OPEN
     if delivery.subscription_deleted:

@@ -1,4 +1,4 @@
-"""Pages of events: the list, one event with all that became of it, and replaying it. ``submit.py`` has the form."""
+"""Pages of events: the list, one event with all that became of it, and re-running it. ``submit.py`` has the form."""
 
 from __future__ import annotations
 
@@ -139,23 +139,23 @@ def answer(uid: str) -> Response:
     return render.part("events/_answer.html", **progress_context(find_event(uid)), duplicate=False)
 
 
-@bp.post("/<uid>/replay")
+@bp.post("/<uid>/rerun")
 @require("operate")
-def replay(uid: str) -> Response:
+def rerun(uid: str) -> Response:
     """Run every ended delivery of this event again, each as a new delivery."""
     rt, actor = get_runtime(), current_actor()
     with rt.db.read() as conn:
         deliveries = feed.progress_of(conn, find_event(uid).uid).deliveries
-    chosen = replayable(deliveries)
+    chosen = rerunnable(deliveries)
     for one in chosen:
-        operate.replay(rt, actor, one.id)
+        operate.rerun(rt, actor, one.id)
     count = f"{len(chosen)} {'delivery' if len(chosen) == 1 else 'deliveries'}"
-    return done(f"Replaying {count}", back=url_for("events.show", uid=uid))
+    return done(f"Re-running {count}", back=url_for("events.show", uid=uid))
 
 
-def replayable(deliveries: tuple[DeliveryRow, ...]) -> list[DeliveryRow]:
+def rerunnable(deliveries: tuple[DeliveryRow, ...]) -> list[DeliveryRow]:
     """The newest delivery of each subscription, where it has ended and the subscription is still there."""
-    newest = {one.subscription_id: one for one in sorted(deliveries, key=lambda one: one.replay)}
+    newest = {one.subscription_id: one for one in sorted(deliveries, key=lambda one: one.rerun)}
     return [one for one in newest.values() if one.state in FINAL and not one.subscription_deleted]
 
 
@@ -180,7 +180,7 @@ def progress_context(event: EventDetail) -> dict[str, Any]:
         "failures": [one for one in reversed(progress.attempts) if one.attempt.error_type],
         "took": {one.delivery_id: one.attempt.run_s for one in progress.attempts},  # of the last try
         "names": {one.id: one.subscription_name for one in progress.deliveries},
-        "replayable": len(replayable(progress.deliveries)),
+        "rerunnable": len(rerunnable(progress.deliveries)),
         "can": can,
     }
 
