@@ -78,6 +78,14 @@ events = Table(
     ),
     UniqueConstraint("source", "id"),
     Index("ix_events_id", "id"),
+    # what an event has caused
+    Index(
+        "ix_events_causation_id",
+        "causation_id",
+        "uid",
+        sqlite_where=text("causation_id IS NOT NULL"),
+        postgresql_where=text("causation_id IS NOT NULL"),
+    ),
     Index("ix_events_type_uid", "type", "uid"),
     Index("ix_events_status_uid", "status", "uid"),
 )
@@ -125,6 +133,7 @@ deliveries = Table(
     # of a dead one: exhausted permanent expired lost no_handler
     # of a skipped one: shadow rate_limited duplicate superseded handler person
     # of a held one: paused breaker releasing loop
+    # of a cancelled one, how it ended: before_start cooperative killed lost
     Column("reason", _id(16)),
     Column("priority", Integer, nullable=False, server_default="1"),  # 0 high, 1 normal, 2 low
     Column(
@@ -137,6 +146,8 @@ deliveries = Table(
     Column("superseded_by", _id()),  # delivery that a debounce kept instead
     Column("cancel_requested_at", Instant),
     Column("cancel_requested_by", Text),
+    Column("dismissed_at", Instant),  # a dead one that needs no action any more, says dismissed_by
+    Column("dismissed_by", Text),
     Column("attempt", Integer, nullable=False, server_default="0"),  # number of the running or last attempt
     Column("tries_used", Integer, nullable=False, server_default="0"),  # attempts that count against the policy
     Column("crashes", Integer, nullable=False, server_default="0"),  # attempts that took their worker down
@@ -227,6 +238,20 @@ deliveries = Table(
         "id",
         sqlite_where=text("state = 'held'"),
         postgresql_where=text("state = 'held'"),
+    ),
+    # what needs action, all of it and by subscription
+    Index(
+        "ix_deliveries_needs",
+        "id",
+        sqlite_where=text("state = 'dead' AND dismissed_at IS NULL"),
+        postgresql_where=text("state = 'dead' AND dismissed_at IS NULL"),
+    ),
+    Index(
+        "ix_deliveries_needs_of",
+        "subscription_id",
+        "id",
+        sqlite_where=text("state = 'dead' AND dismissed_at IS NULL"),
+        postgresql_where=text("state = 'dead' AND dismissed_at IS NULL"),
     ),
     Index("ix_deliveries_state_id", "state", "id"),
     Index("ix_deliveries_subscription_id_id", "subscription_id", "id"),
