@@ -73,6 +73,12 @@ class Tally:
         """Events that the saved rule matches."""
         return self.counts["kept"] + self.counts["removed"] if self.compares else 0
 
+    @property
+    def newest_matches(self) -> list[Sample]:
+        """The newest events that the draft matches, whether the saved rule does or not."""
+        matches = [*self.samples["kept"], *self.samples["added"]]
+        return sorted(matches, key=lambda one: one.uid, reverse=True)[:SAMPLES]
+
     def add(self, event: Event) -> None:
         """Judge one event."""
         came = event.received_at or event.timestamp
