@@ -15,7 +15,8 @@ from jobs.worker import introduce
 from webapp.domain.errors import HubError, Unavailable
 from webapp.logs import configure_logging
 from webapp.runtime import Runtime, build_runtime
-from webapp.services import presence, upkeep
+from webapp.services import presence, schedules, upkeep
+from webapp.services.accept import Acceptor
 from webapp.services.presence import Presence
 from webapp.settings import load_settings
 
@@ -30,6 +31,7 @@ class Beat:
 
     def __init__(self, rt: Runtime, me: Presence, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rt, self._me, self._monotonic = rt, me, monotonic
+        self._acceptor = Acceptor(rt)
         self._last = monotonic()
         self._recovering_until = 0.0
         self._pruned = self._signed = float("-inf")
@@ -47,6 +49,7 @@ class Beat:
                 self._pruned = now
                 self._attempt("prune", lambda: upkeep.prune(self._rt))
         self._attempt("ring", lambda: upkeep.ring_due(self._rt))
+        self._attempt("tick", lambda: schedules.tick(self._rt, self._acceptor))
         if now - self._signed >= self._rt.settings.heartbeat_s:
             self._signed = now
             self._attempt("sign", lambda: presence.give_sign(self._rt, self._me, self._me.state))

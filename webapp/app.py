@@ -15,10 +15,12 @@ from webapp.web.pages import (
     audit,
     deliveries,
     events,
+    explain,
     notifications,
     overview,
     performance,
     problems,
+    schedules,
     session,
     setup,
     submit,
@@ -32,8 +34,8 @@ from webapp.web.pages import (
 )
 
 PAGES = (
-    overview, events, submit, deliveries, error_pages, subscriptions, subscription_edit, notifications, workers,
-    performance, audit, settings_pages, api_docs, session, setup, problems,
+    overview, events, explain, submit, deliveries, error_pages, subscriptions, subscription_edit, notifications, workers,
+    performance, audit, schedules, settings_pages, api_docs, session, setup, problems,
 )  # fmt: skip
 
 

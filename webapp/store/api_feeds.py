@@ -14,7 +14,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, select
 
 from webapp.domain.ids import first_id_at
 from webapp.store.paging import SCAN, escape_like
-from webapp.store.tables import attempts, deliveries, events, subscriptions
+from webapp.store.tables import attempts, deliveries, events, schedules, subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,12 @@ def list_subscriptions(conn: Connection, cursor: Cursor | None, limit: int) -> S
     """Subscriptions that are not deleted, newest first."""
     s = subscriptions.c
     return _read(conn, select(subscriptions), s.id, Wanted((s.deleted_at.is_(None),)), cursor, limit)
+
+
+def list_schedules(conn: Connection, cursor: Cursor | None, limit: int) -> Slice:
+    """Schedules that are not deleted, newest first."""
+    s = schedules.c
+    return _read(conn, select(schedules), s.id, Wanted((s.deleted_at.is_(None),)), cursor, limit)
 
 
 def _deliveries() -> Select[Any]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Flask
 from markupsafe import Markup, escape
@@ -120,9 +121,20 @@ def exact(at: datetime | None) -> str:
     return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} UTC"
 
 
+def wall(at: datetime, time_zone: str) -> str:
+    """``Mon 23 Nov 2026, 14:02`` as clocks show it in that time zone."""
+    return f"{at.astimezone(ZoneInfo(time_zone)):%a %d %b %Y, %H:%M}"
+
+
 def clock(at: datetime) -> str:
     """``14:02:08``, in UTC."""
     return f"{at.astimezone(UTC):%H:%M:%S}"
+
+
+def clock_and_day(at: datetime) -> str:
+    """``14:02:08, 24 Nov``, in UTC."""
+    at = at.astimezone(UTC)
+    return f"{at:%H:%M:%S}, {at.day} {at:%b}"
 
 
 def json_tokens(text: str | None) -> Markup:
@@ -190,7 +202,7 @@ def install(app: Flask, clock_of: Callable[[], datetime]) -> None:
 
     filters: dict[str, Callable[..., Any]] = {
         "duration": duration, "rough": rough, "bytes": size, "number": number, "capped": capped, "iso": iso,
-        "exact": exact, "axis": axis, "sender": sender, "clock": clock, "json_tokens": json_tokens, "ago": ago, "until": until, "since": since,
+        "exact": exact, "axis": axis, "sender": sender, "clock": clock, "wall": wall, "clock_and_day": clock_and_day, "json_tokens": json_tokens, "ago": ago, "until": until, "since": since,
     }  # fmt: skip
     app.jinja_env.filters.update(filters)
     app.jinja_env.globals["state_tone"] = state_tone

@@ -27,6 +27,7 @@ PROBLEMS: dict[str, Problem] = {
     "invalid-timestamp": Problem(422, "Invalid timestamp", "Timestamps are RFC 3339 with an offset, such as 2026-03-02T12:00:00Z."),
     "unknown-field": Problem(422, "Unknown field", "The document has a field that is not part of this resource; look for a typing error."),
     "invalid-subscription": Problem(422, "Invalid subscription", "The subscription has faults; each has a JSON Pointer."),
+    "invalid-schedule": Problem(422, "Invalid schedule", "The schedule has faults; each has a JSON Pointer."),
     "invalid-condition": Problem(422, "Invalid condition", "The condition tree has faults; each has a JSON Pointer."),
     "invalid-pattern": Problem(422, "Invalid pattern", "Patterns are event types in which * stands for any run of characters, such as order.*"),
     "invalid-retry-policy": Problem(422, "Invalid retry policy", "The retry policy has faults; each has a JSON Pointer."),

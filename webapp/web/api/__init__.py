@@ -1,6 +1,17 @@
 """The JSON API: one module per resource, each beside the description of what it takes and gives."""
 
-from webapp.web.api import backtest, deliveries, errors, events, explain, health, openapi, subscriptions
+from webapp.web.api import backtest, deliveries, errors, events, explain, health, openapi, schedules, subscriptions
 from webapp.web.api.blueprint import bp
 
-__all__ = ["backtest", "bp", "deliveries", "errors", "events", "explain", "health", "openapi", "subscriptions"]
+__all__ = [
+    "backtest",
+    "bp",
+    "deliveries",
+    "errors",
+    "events",
+    "explain",
+    "health",
+    "openapi",
+    "schedules",
+    "subscriptions",
+]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +20,7 @@ from webapp.store import api_feeds
 from webapp.store.subscriptions import get_subscription
 from webapp.web.api.blueprint import CURSOR, LIMIT, answer, answer_page, bp, operation
 from webapp.web.api.policies_schema import POLICIES_SCHEMA
+from webapp.web.api.retry_schema import RETRY_SCHEMA
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import read_json, read_query
@@ -72,14 +75,10 @@ def show_subscription(subscription_id: str) -> Response:
 def replace_subscription(subscription_id: str) -> Response:
     """With If-Match, only if nobody changed it meanwhile."""
     read_query()
-    rt, revision = get_runtime(), _if_match()
+    rt, revision = get_runtime(), if_match()
     draft = parse_subscription(read_json(), known_handlers(rt))
-    try:
+    with stale_is_412(revision):
         service.update(rt, current_actor(), subscription_id, draft, revision)
-    except Conflict as error:
-        if revision is None:
-            raise
-        raise Refused("stale-revision", error.detail, status=412, title="Changed meanwhile") from None
     return _answer_one(subscription_id)
 
 
@@ -171,7 +170,19 @@ def _answer_one(subscription_id: str, status: int = 200) -> Response:
     return answer(subscription_json(row), status, headers)
 
 
-def _if_match() -> int | None:
+@contextmanager
+def stale_is_412(revision: int | None) -> Iterator[None]:
+    """With ``If-Match``, a conflict is a failed precondition (RFC 9110, section 13.1.1)."""
+    try:
+        yield
+    except Conflict as error:
+        if revision is None:
+            raise
+        raise Refused("stale-revision", error.detail, status=412, title="Changed meanwhile") from None
+
+
+def if_match() -> int | None:
+    """The revision that the caller has seen; None when any will do."""
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
@@ -192,25 +203,13 @@ def _pause_reason() -> str:
     return reason
 
 
-_RETRY: dict[str, Any] = {
-    "type": ["object", "null"],
-    "description": "Either exponential (base_s, factor, cap_s, jitter, max_attempts) or an explicit list delays_s.",
-    "properties": {
-        "max_attempts": {"type": "integer", "minimum": 1},
-        "base_s": {"type": "number"},
-        "factor": {"type": "number"},
-        "cap_s": {"type": "number"},
-        "jitter": {"type": "boolean"},
-        "delays_s": {"type": ["array", "null"], "items": {"type": "number"}},
-    },
-}
 _CHOSEN: dict[str, Any] = {
     "name": {"type": "string", "maxLength": 120},
     "pattern": {"type": "string", "description": "A type, or with * for any run of characters: order.*"},
     "condition": {"type": ["object", "null"], "description": "A tree of all, any, not and leaves {field, op, value}."},
     "handler": {"type": "string"},
     "options": {"type": ["object", "null"], "description": "Not shown to those who may only read."},
-    "retry": _RETRY,
+    "retry": RETRY_SCHEMA,
     "timeout": {"type": ["string", "number", "null"], "description": 'Of one try: "30s", "1m30s" or seconds.'},
     "policies": {"$ref": "#/components/schemas/Policies"},
     "mode": {
