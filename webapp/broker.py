@@ -63,8 +63,8 @@ class Broker:
     ) -> str:
         """Route events whose type matches ``pattern`` (and ``condition``) to ``handler``; answers the subscription's id.
 
-        ``timeout`` is a timedelta, seconds, or text such as ``1m30s``; ``policies`` is the document of
-        docs/policies.md. Raises ``Refused`` with every fault.
+        ``timeout`` is a timedelta, seconds, or text such as ``1m30s``. ``retry`` is the document of docs/lifecycle.md,
+        such as ``{"preset": "patient"}``, ``policies`` that of docs/policies.md. Raises ``Refused`` with every fault.
         """
         document: dict[str, Any] = {"name": name or f"{pattern} to {handler}", "pattern": pattern, "handler": handler}
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout

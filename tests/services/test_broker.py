@@ -32,7 +32,7 @@ def test_publish_routes_to_what_was_subscribed(rt: Runtime, broker: Broker) -> N
             "order.*",
             "log",
             condition={"field": "data.amount", "op": "gt", "value": 100},
-            retry={"max_attempts": 3},
+            retry={"preset": "patient", "max_age_s": 86400, "never_retry": ["ValueError"]},
             timeout="1m30s",
         )
         big = await broker.publish(Event(id="o-1", type="order.paid", payload={"amount": 129.5}, source="shop"))
@@ -42,7 +42,8 @@ def test_publish_routes_to_what_was_subscribed(rt: Runtime, broker: Broker) -> N
 
     run(scenario())
     (claimed,) = take(rt)
-    assert (claimed.event.id, claimed.event.source, claimed.policy.max_attempts) == ("o-1", "shop", 3)
+    assert (claimed.event.id, claimed.event.source, claimed.policy.preset) == ("o-1", "shop", "patient")
+    assert (claimed.policy.max_age_s, claimed.policy.never_retry) == (86400, ("ValueError",))
     assert claimed.timeout.total_seconds() == 90
 
 

@@ -11,7 +11,7 @@ TYPES: dict[str, Any] = {
 }  # fmt: skip
 WORDS = {
     "type", "properties", "required", "additionalProperties", "items", "enum", "$ref", "description", "format",
-    "examples", "minimum", "maximum", "maxLength", "pattern", "maxProperties", "default",
+    "examples", "minimum", "maximum", "maxLength", "pattern", "maxProperties", "maxItems", "default",
 }  # fmt: skip
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

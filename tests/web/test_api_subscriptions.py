@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import factories as make
 from tests.support.people import Person, Program, add_program
+from webapp.domain.retryschema import PRESETS
 from webapp.live import RecordingPublisher, SubscriptionChanged
 from webapp.runtime import Runtime
 from webapp.services.catalog import HandlerInfo, register_handlers
@@ -49,6 +50,16 @@ def test_subscription_is_created_and_routes_from_then_on(api: Program, sqlite_rt
     assert SubscriptionChanged(document["id"], "active") in sqlite_rt.live.facts
 
 
+def test_retry_policy_is_answered_written_out_and_can_be_sent_back(api: Program) -> None:
+    limits = {"max_age_s": 172800, "never_retry": ["ValueError"], "never_retry_statuses": [410, "5xx"]}
+    document = api.post(RULES, DRAFT | {"retry": {"preset": "patient", "retry_after_cap_s": 60, **limits}}).json
+    assert document is not None
+    assert document["retry"] == {**PRESETS["patient"], "retry_after_cap_s": 60, **limits}
+    again = api.post(RULES, DRAFT | {"retry": document["retry"]}).json
+    assert again is not None
+    assert again["retry"] == document["retry"]
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
@@ -64,6 +75,9 @@ def test_subscription_is_created_and_routes_from_then_on(api: Program, sqlite_rt
         ({"options": []}, "/options"),
         ({"retry": {"max_attempts": 0}}, "/retry/max_attempts"),
         ({"retry": {"delays_s": [-1]}}, "/retry/delays_s/0"),
+        ({"retry": {"preset": "eager"}}, "/retry/preset"),
+        ({"retry": {"preset": "quick", "base_s": 1}}, "/retry/base_s"),
+        ({"retry": {"never_retry_statuses": [99]}}, "/retry/never_retry_statuses/0"),
         ({"timeout": "soon"}, "/timeout"),
         ({"timeout": 0}, "/timeout"),
         ({"id": "sub_mine"}, "/id"),

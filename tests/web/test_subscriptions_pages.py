@@ -12,6 +12,7 @@ from tests.support.clock import Clock
 from tests.support.factories import make_delivery, make_event, make_subscription, row_of, rows_of
 from tests.support.markup import by_id, soup, words
 from tests.support.people import HTMX, Person
+from webapp.domain.retryschema import PRESETS
 from webapp.runtime import Runtime
 from webapp.services.catalog import HandlerInfo, register_handlers
 from webapp.store import tables
@@ -135,6 +136,10 @@ def test_create_stores_the_subscription_and_goes_to_it(as_operator: Person, sqli
         ({"max_attempts": "many"}, {"max_attempts"}),
         ({"max_attempts": "101", "factor": "nan", "base": "x"}, {"factor", "base", "max_attempts"}),
         ({"retry_mode": "list", "delays": "5s, nonsense"}, {"delays"}),
+        ({"max_age": "0"}, {"max_age"}),
+        ({"max_age": "soon", "retry_after_cap": "8d"}, {"max_age"}),
+        ({"retry_after_cap": "8d"}, {"retry_after_cap"}),
+        ({"never_errors": "ValueError, a-b", "never_statuses": "410 6xx"}, {"never_errors", "never_statuses"}),
         ({"name": "", "pattern": "", "condition": "nope"}, {"name", "pattern", "condition"}),
     ],
 )  # fmt: skip
@@ -243,6 +248,58 @@ def test_tries_part_plans_the_waits(signed_in: Person) -> None:
         == "1 at once 12:00:00 2 5 s later 12:00:05 3 1 min later 12:01:05 then it is dead, 1 min 5 s after the first try"
     )
     assert "numbers above" in words(soup(signed_in.part("/subscriptions/tries?max_attempts=x")))
+
+
+def test_tries_part_shows_the_day_and_where_the_greatest_age_cuts_off(signed_in: Person) -> None:
+    query = "retry_mode=list&delays=5s,1d,1d,1d&max_age=1d12h"
+    assert words(soup(signed_in.part(f"/subscriptions/tries?{query}"))) == (
+        "1 at once 12:00:00 2 5 s later 12:00:05 3 1 day later 12:00:05, 3 Mar "
+        "2 more would start after 00:00:00, 4 Mar, its greatest age, and are left out "
+        "then it is dead, 1 day 5 s after the first try"
+    )
+
+
+def test_tries_part_plans_a_preset(signed_in: Person) -> None:
+    page = soup(signed_in.part("/subscriptions/tries?retry_mode=patient&max_attempts=nonsense"))
+    assert "10 at most" not in words(page)
+    assert [words(tag) for tag in page.select("li .n")] == ["1", "2", "3", "4", "5", "6", "7", "10"]
+    assert "3 days 22 h after the first try" in words(page)
+    assert "numbers above" in words(soup(signed_in.part("/subscriptions/tries?retry_mode=eager")))
+
+
+def test_limits_of_a_policy_are_stored_shown_and_read_back(as_operator: Person, sqlite_rt: Runtime) -> None:
+    limits = {
+        "retry_mode": "patient", "max_age": "2d", "never_errors": "ValueError shop.NoStock",
+        "never_statuses": "410, 4XX", "retry_after_cap": "2h",
+    }  # fmt: skip
+    assert as_operator.post("/subscriptions", _form(**limits)).status_code == 303
+    (row,) = rows_of(sqlite_rt, tables.subscriptions)
+    assert row.retry == {
+        **PRESETS["patient"],
+        "max_age_s": 172_800,
+        "never_retry": ["ValueError", "shop.NoStock"],
+        "never_retry_statuses": [410, "4xx"],
+        "retry_after_cap_s": 7200,
+    }
+    assert "none later than 2 days after the delivery was made" in words(
+        soup(as_operator.get(f"/subscriptions/{row.id}"))
+    )
+    page = soup(as_operator.get(f"/subscriptions/{row.id}/edit"))
+    assert by_id(page, "f-retry_mode-patient").get("checked") is not None
+    shown = {str(tag["name"]): str(tag.get("value", "")) for tag in page.select("#subscriptions-form input[type=text]")}
+    assert (shown["max_attempts"], shown["base"], shown["cap"]) == ("10", "1m", "1d")
+    assert (shown["max_age"], shown["never_errors"], shown["never_statuses"], shown["retry_after_cap"]) == (
+        "2d",
+        "ValueError, shop.NoStock",
+        "410, 4xx",
+        "2h",
+    )
+
+
+def test_new_form_starts_with_the_standard_schedule(as_operator: Person) -> None:
+    page = soup(as_operator.get("/subscriptions/new"))
+    assert [str(tag["value"]) for tag in page.select("[name=retry_mode][checked]")] == ["standard"]
+    assert "then it is dead, at most 10 min 35 s after the first try" in words(by_id(page, "subscriptions-tries"))
 
 
 def test_long_plans_leave_the_middle_out(signed_in: Person) -> None:

@@ -91,19 +91,20 @@ def _check_preset(value: Any, at: str) -> list[Fault]:
 
 
 def _check_names(value: Any, at: str) -> list[Fault]:
-    return _check_list(value, at, _is_class_name, "Must be the name of a class, such as ValueError or shop.NoStock.")
+    return _check_list(value, at, _is_class_name, "is not the name of a class, such as ValueError or shop.NoStock")
 
 
 def _check_statuses(value: Any, at: str) -> list[Fault]:
-    return _check_list(value, at, _is_status, 'Must be an HTTP status, such as 410, or a class of them, such as "4xx".')
+    return _check_list(value, at, _is_status, "is not an HTTP status, such as 410, or a class of them, such as 4xx")
 
 
-def _check_list(value: Any, at: str, is_right: Callable[[Any], bool], wanted: str) -> list[Fault]:
+def _check_list(value: Any, at: str, is_right: Callable[[Any], bool], said: str) -> list[Fault]:
     if not isinstance(value, list | tuple):
         return [Fault(at, "wrong-type", "Must be a list.")]
     if len(value) > MAX_NAMES:
         return [Fault(at, "too-long", f"At most {MAX_NAMES} of them.")]
-    return [Fault(f"{at}/{n}", "invalid-item", wanted) for n, item in enumerate(value) if not is_right(item)]
+    wrong = [(n, item) for n, item in enumerate(value) if not is_right(item)]
+    return [Fault(f"{at}/{n}", "invalid-item", f"{shown(item)!r} {said}.") for n, item in wrong]
 
 
 def _is_class_name(item: Any) -> bool:

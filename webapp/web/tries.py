@@ -21,6 +21,11 @@ class Try:
     at: datetime
 
     @property
+    def is_another_day(self) -> bool:
+        """Whether the day is to be shown with the time."""
+        return (self.at - self.after).date() != self.at.date()
+
+    @property
     def wait_words(self) -> str:
         """The wait for people."""
         return duration_in_words(self.wait.total_seconds())
@@ -34,6 +39,8 @@ class Schedule:
     left_out: int
     jitter: bool
     total: timedelta
+    cut: int = 0  # tries that would start beyond the greatest age; fewer when jitter shortens the waits
+    last_start: datetime | None = None  # what the greatest age comes to
 
     @property
     def total_words(self) -> str:
@@ -43,10 +50,17 @@ class Schedule:
 
 def schedule(policy: RetryPolicy, now: datetime) -> Schedule:
     """The plan from ``now``. With jitter every wait is the longest that it can be."""
-    after, tries = timedelta(), [Try(1, timedelta(), timedelta(), now)]
+    after, planned = timedelta(), [Try(1, timedelta(), timedelta(), now)]
     for n, wait in enumerate(preview(policy), start=2):
         after += wait
-        tries.append(Try(n, wait, after, now + after))
+        planned.append(Try(n, wait, after, now + after))
+    tries = [one for one in planned if not policy.is_over_age(one.after)]
     left_out = max(0, len(tries) - HEAD - TAIL)
-    shown = tries if left_out == 0 else [*tries[:HEAD], *tries[-TAIL:]]
-    return Schedule(tuple(shown), left_out, policy.jitter and policy.delays_s is None, after)
+    return Schedule(
+        tries=tuple(tries if left_out == 0 else [*tries[:HEAD], *tries[-TAIL:]]),
+        left_out=left_out,
+        jitter=policy.jitter and policy.delays_s is None,
+        total=tries[-1].after,
+        cut=len(planned) - len(tries),
+        last_start=None if policy.max_age_s is None else now + timedelta(seconds=policy.max_age_s),
+    )

@@ -58,8 +58,11 @@ def retry_in_words(stored: Any) -> str:
     policy = RetryPolicy.from_json(stored)
     if policy.max_attempts == 1:
         return "one try"
-    total = sum((wait for wait in preview(policy)), timedelta())
-    return f"up to {policy.max_attempts} tries over {duration_in_words(total.total_seconds())}"
+    total = sum(preview(policy), timedelta()).total_seconds()
+    said = f"up to {policy.max_attempts} tries over {duration_in_words(total)}"
+    if policy.max_age_s is None or policy.max_age_s > total:
+        return said
+    return f"{said}, none later than {duration_in_words(policy.max_age_s)} after the delivery was made"
 
 
 def _node(tree: Any, *, outer: bool = False) -> str:

@@ -24,7 +24,7 @@ from webapp.web import render
 from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
-from webapp.web.pages import policy_form
+from webapp.web.pages import policy_form, retry_form
 from webapp.web.pages.subscription_form import Errors, SubscriptionForm
 from webapp.web.pages.subscriptions import find
 from webapp.web.tries import schedule
@@ -167,6 +167,7 @@ def _page(
         policy_errors=policy_errors,
         policy_plain=policy_form.PLAIN,
         policy_groups=policy_form.GROUPS,
+        retry_modes=retry_form.MODES,
         check=_check(form, ""),
     )
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.jsontext import parse_json
-from webapp.domain.retry import RetryPolicy, format_duration, parse_duration
+from webapp.domain.retry import RetryPolicy, format_duration
 from webapp.domain.subscriptions import SubscriptionDraft, parse_subscription
 from webapp.store.feed_subscriptions import SubscriptionRow
-from webapp.web.pages import policy_form
+from webapp.web.pages import policy_form, retry_form
 
 FIELD_CHARS = 20_000
 FIELDS = {
@@ -26,14 +26,11 @@ FIELDS = {
     "/options": "options",
     "/condition": "condition",
     "/timeout": "timeout",
-    "/retry/max_attempts": "max_attempts",
-    "/retry/base_s": "base",
-    "/retry/factor": "factor",
-    "/retry/cap_s": "cap",
-    "/retry/delays_s": "delays",
-    "/retry": "retry_mode",
     "/mode": "mode",
-} | policy_form.POINTERS
+    **retry_form.POINTERS,
+    **policy_form.POINTERS,
+}
+RETRY_FIELDS = (*retry_form.POINTERS.values(), "jitter")
 JSON_FIELDS = frozenset({"options", "condition"})
 Errors = dict[str, list[str]]
 
@@ -48,13 +45,17 @@ class SubscriptionForm:
     options: str = ""
     condition: str = ""
     timeout: str = "30s"
-    retry_mode: str = "exponential"  # or "list"
+    retry_mode: str = "standard"  # one of retry_form.MODES
     max_attempts: str = "8"
     base: str = "5s"
     factor: str = "2"
     cap: str = "1h"
     jitter: str = "on"
     delays: str = "5s, 5m, 30m, 2h, 5h"
+    max_age: str = ""
+    never_errors: str = ""
+    never_statuses: str = ""
+    retry_after_cap: str = "1d"
     revision: str = ""
     mode: str = "live"
     policies: Mapping[str, str] = field(default_factory=dict)  # by the names in policy_form
@@ -68,7 +69,6 @@ class SubscriptionForm:
     @classmethod
     def from_row(cls, row: SubscriptionRow) -> SubscriptionForm:
         """A stored subscription, to be edited."""
-        policy = RetryPolicy.from_json(row.retry)
         common = cls(
             name=row.name,
             pattern=row.pattern,
@@ -76,12 +76,11 @@ class SubscriptionForm:
             options=_pretty(row.options) if row.options else "",
             condition=_pretty(row.condition) if row.condition is not None else "",
             timeout=format_duration(timedelta(milliseconds=row.timeout_ms)),
-            max_attempts=str(policy.max_attempts),
             revision=str(row.revision),
             mode=row.mode,
             policies=policy_form.values_of_document(row.policies),
         )
-        return cls(**(asdict(common) | _policy_fields(policy)))
+        return cls(**(asdict(common) | retry_form.values_of(RetryPolicy.from_json(row.retry))))
 
     def to_draft(self, known_handlers: Mapping[str, Mapping[str, Any]]) -> tuple[SubscriptionDraft | None, Errors]:
         """The checked subscription, or ``None`` and what is wrong by field."""
@@ -130,19 +129,7 @@ class SubscriptionForm:
         return document, [*faults, *more, *most, *unread]
 
     def _retry(self) -> tuple[dict[str, Any], list[Fault]]:
-        if self.retry_mode == "list":
-            texts = [text for text in self.delays.replace("\n", ",").split(",") if text.strip()]
-            delays, faults = zip_faults([_seconds(text, "/retry/delays_s") for text in texts])
-            return {} if faults else {"delays_s": delays}, faults
-        parts = {
-            "max_attempts": _whole(self.max_attempts, "/retry/max_attempts"),
-            "base_s": _seconds(self.base, "/retry/base_s"),
-            "factor": _number(self.factor, "/retry/factor"),
-            "cap_s": _seconds(self.cap, "/retry/cap_s"),
-        }
-        values, faults = zip_faults(list(parts.values()))
-        read = {name: value for name, value in zip(parts, values, strict=True) if value is not None}
-        return read | {"jitter": self.jitter == "on"}, faults
+        return retry_form.document_of({name: getattr(self, name) for name in RETRY_FIELDS})
 
 
 def by_field(faults: Sequence[Fault]) -> Errors:
@@ -157,24 +144,6 @@ def by_field(faults: Sequence[Fault]) -> Errors:
     return errors
 
 
-def zip_faults(read: Sequence[tuple[Any, list[Fault]]]) -> tuple[list[Any], list[Fault]]:
-    """All values, all faults."""
-    return [value for value, _ in read], [fault for _, faults in read for fault in faults]
-
-
-def _policy_fields(policy: RetryPolicy) -> dict[str, str]:
-    if policy.delays_s is not None:
-        delays = ", ".join(format_duration(timedelta(seconds=delay)) for delay in policy.delays_s)
-        return {"retry_mode": "list", "delays": delays}
-    return {
-        "retry_mode": "exponential",
-        "base": format_duration(timedelta(seconds=policy.base_s)),
-        "factor": f"{policy.factor:g}",
-        "cap": format_duration(timedelta(seconds=policy.cap_s)),
-        "jitter": "on" if policy.jitter else "",
-    }
-
-
 def _pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
@@ -187,25 +156,3 @@ def _json_of(text: str, at: str) -> tuple[Any, list[Fault]]:
     except Refused as refused:
         faults = [Fault(f"{at}{fault.pointer}", fault.code, fault.message) for fault in refused.faults]
         return None, faults or [Fault(at, refused.slug, refused.detail)]
-
-
-def _seconds(text: str, at: str) -> tuple[float | None, list[Fault]]:
-    try:
-        return parse_duration(text.strip()).total_seconds(), []
-    except ValueError as error:
-        message = str(error)
-        return None, [Fault(at, "invalid-duration", f"{message[0].upper()}{message[1:]}.")]
-
-
-def _number(text: str, at: str) -> tuple[float | None, list[Fault]]:
-    try:
-        value = float(text)
-    except ValueError:
-        return None, [Fault(at, "wrong-type", "Write a number, such as 2.")]
-    return value, []
-
-
-def _whole(text: str, at: str) -> tuple[int | None, list[Fault]]:
-    if text.strip().isdecimal() and len(text) < 10:
-        return int(text), []
-    return None, [Fault(at, "wrong-type", "Write a whole number, such as 8.")]
