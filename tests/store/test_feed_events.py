@@ -119,15 +119,6 @@ def test_progress_of_an_event_is_its_own_and_in_order(rt: Runtime, clock: Clock)
     assert [one.attempt.n for one in progress.attempts] == [1, 2, 3]
 
 
-def test_candidates_are_rules_that_could_listen(rt: Runtime) -> None:
-    for pattern in ("order.paid", "order.*", "stock.low", "*"):
-        make_subscription(rt, name=pattern, pattern=pattern)
-    make_subscription(rt, name="gone", pattern="order.paid", deleted_at=rt.clock())
-    with rt.db.read() as conn:
-        names = {row.name for row in feed.candidate_rows(conn, "order.paid", 10)}
-    assert names == {"order.paid", "order.*", "*"}
-
-
 def test_nav_counts_count_what_needs_somebody(rt: Runtime) -> None:
     rule, uid = make_subscription(rt), make_event(rt)
     dead = make_delivery(rt, uid, rule, state="dead", reason="exhausted")

@@ -1,18 +1,15 @@
-"""The timeline of an event as numbers, and the words about why a subscription ran."""
+"""The timeline of an event as numbers."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from webapp.domain.events import Event
 from webapp.store.feed_deliveries import AttemptRow, DeliveryRow
 from webapp.store.feed_events import AttemptOf, EventDetail
 from webapp.web import waterfall
-from webapp.web.why import explain
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -85,66 +82,3 @@ def test_bars_and_ticks_stay_inside_whatever_time_is_shown(seconds: float) -> No
     for step in drawn.steps:
         assert step.bar is not None
         assert 0 <= step.bar.x <= step.bar.x + step.bar.width <= 100
-
-
-# Why
-
-
-def _rule(name: str, pattern: str = "order.*", condition: Any = None, paused: bool = False) -> Any:
-    paused_at = START if paused else None
-    return SimpleNamespace(
-        id=name, name=name, pattern=pattern, condition=condition, handler="log", isolated=False, paused_at=paused_at
-    )
-
-
-def _explained(
-    *rules: Any, delivered: tuple[str, ...] = (), **payload: Any
-) -> dict[str, tuple[str, tuple[str, ...], str]]:
-    event = Event(id="1", type="order.paid", payload=payload, timestamp=START, source="tests", version=1)
-    verdicts = explain(event, rules, dict.fromkeys(delivered, True), START)
-    return {one.name: (one.state, one.clauses, one.note) for one in verdicts}
-
-
-def test_clause_that_failed_is_told_with_what_it_met() -> None:
-    rule = _rule(
-        "Fraud",
-        condition={
-            "all": [
-                {"field": "data.amount", "op": "gt", "value": 500},
-                {"field": "source", "op": "eq", "value": "tests"},
-            ]
-        },
-    )
-    assert _explained(rule, amount=129.5)["Fraud"] == ("unrouted", ("data.amount > 500 was 129.5",), "")
-
-
-def test_not_is_blamed_on_what_said_yes() -> None:
-    rule = _rule("Others", condition={"not": {"field": "type", "op": "prefix", "value": "order."}})
-    (_, clauses, _) = _explained(rule)["Others"]
-    assert len(clauses) == 1
-    assert "order.paid" in clauses[0]
-
-
-def test_rules_for_other_types_are_not_mentioned() -> None:
-    assert set(_explained(_rule("Mine"), _rule("Other", "stock.*"))) == {"Mine"}
-
-
-@pytest.mark.parametrize(
-    ("rule", "delivered", "note"),
-    [
-        (_rule("R"), True, "matched"),
-        (_rule("R", paused=True), True, "matched, is paused now"),
-        (_rule("R"), False, "matches now; it was made or changed after this event"),
-        (
-            _rule("R", condition={"field": "source", "op": "eq", "value": "x"}),
-            True,
-            "matched then, would not match now",
-        ),
-    ],
-)
-def test_difference_between_then_and_now_is_told(rule: Any, delivered: bool, note: str) -> None:
-    assert _explained(rule, delivered=("R",) if delivered else ())["R"][2] == note
-
-
-def test_stored_condition_that_is_not_understood_is_left_out() -> None:
-    assert _explained(_rule("Broken", condition={"field": "nonsense", "op": "??"})) == {}

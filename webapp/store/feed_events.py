@@ -219,14 +219,6 @@ def progress_of(conn: Connection, uid: str) -> EventProgress:
     return EventProgress(deliveries, tuple(reversed(attempts)), lines, owners)
 
 
-def candidate_rows(conn: Connection, event_type: str, limit: int) -> list[Row[Any]]:
-    """Subscriptions that could meet events of this type: its own name, or a pattern with wildcards."""
-    s = t.subscriptions
-    query = select(s, t.handlers.c.isolated).join_from(s, t.handlers, t.handlers.c.name == s.c.handler, isouter=True)
-    alive = query.where(s.c.deleted_at.is_(None), (s.c.pattern == event_type) | s.c.pattern.contains("*"))
-    return list(conn.execute(alive.order_by(s.c.id).limit(limit)))
-
-
 def _last_lines(conn: Connection, deliveries: tuple[DeliveryRow, ...]) -> tuple[tuple[LogLine, ...], dict[str, str]]:
     line = t.log_lines.c
     columns = (line.seq, line.attempt, line.at, line.level, func.substr(line.text, 1, LINE_CHARS).label("text"))

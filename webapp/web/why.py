@@ -1,69 +1,82 @@
-"""Why a subscription did or did not run for an event: today's rules are asked again, and the answer put in words.
-
-Rules may have changed since the event was routed; where what happened and what would happen now differ,
-the words say so. Pure: rows in, words out.
-"""
+"""Why did it, or didn't it, run: the context of the parts that say so, for a stored event and for an imagined one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from webapp.domain.conditions import Trace, parse_condition
-from webapp.domain.errors import Refused
-from webapp.domain.events import Event
-from webapp.domain.routing import Considered, RouteTable, Rule
+from webapp.domain.errors import NotFound
+from webapp.domain.events import EventDraft
+from webapp.domain.explain import Verdict
+from webapp.services.explain import Explained, explain_draft, explain_event
+from webapp.store.events import get_event_row, to_event
+from webapp.store.feed_subscriptions import list_names
+from webapp.web.context import get_runtime
 
-CLAUSES_SHOWN = 3
+SHOWN = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One subscription that was considered."""
+class Why:
+    """The verdicts on an event, and the one that was asked for by name."""
 
-    id: str
-    name: str
-    matched: bool
-    state: str  # for the shape: succeeded (matched), held, or unrouted
-    clauses: tuple[str, ...]  # what failed, as ``data.amount > 500 was 129.5``
-    note: str
-
-
-def explain(event: Event, rows: Iterable[Any], delivered: Mapping[str, bool], now: datetime) -> list[Verdict]:
-    """The verdict of every rule that listens for this type. ``delivered`` has the subscriptions that got the event."""
-    rules = [rule for row in rows if (rule := _rule(row)) is not None]
-    verdicts = [_verdict(one, one.rule.id in delivered) for one in RouteTable(rules).route(event, now)]
-    return sorted(verdicts, key=lambda one: not one.matched)
+    type: str
+    uid: str  # "" for an event that nobody has sent
+    verdicts: tuple[Verdict, ...]
+    left_out: int  # of the verdicts, for the page is long enough
+    unasked: int  # candidates beyond those that are asked at most
+    matched: int
+    names: tuple[tuple[str, str], ...]  # subscriptions to choose from
+    asked: str  # "why not this one?"
+    answer: Verdict | None
+    is_missing: bool  # there is no subscription of that id
 
 
-def _rule(row: Any) -> Rule | None:
-    """A stored condition that is not understood any more is left out: it cannot match either."""
+def why_of_event(uid: str, asked: str = "", *, whole: bool = False) -> Why:
+    """Of a stored event. ``asked`` is the id of a subscription."""
+    rt = get_runtime()
+    with rt.db.read() as conn:
+        event = to_event(get_event_row(conn, uid))
+    found = explain_event(rt, event)
+    answer = _found(found, asked)
+    if asked and answer is None:
+        answer = _only(lambda: explain_event(rt, event, asked))
+    return _why(found, event.uid, asked, answer, shown=len(found.verdicts) if whole else SHOWN)
+
+
+def why_of_draft(draft: EventDraft, asked: str = "") -> Why:
+    """Of an event that nobody has sent."""
+    rt = get_runtime()
+    found = explain_draft(rt, draft)
+    answer = _found(found, asked)
+    if asked and answer is None:
+        answer = _only(lambda: explain_draft(rt, draft, asked))
+    return _why(found, "", asked, answer, shown=len(found.verdicts))
+
+
+def _why(found: Explained, uid: str, asked: str, answer: Verdict | None, shown: int) -> Why:
+    with get_runtime().db.read() as conn:
+        names = list_names(conn)
+    return Why(
+        type=found.event.type,
+        uid=uid,
+        verdicts=found.verdicts[:shown],
+        left_out=len(found.verdicts[shown:]),
+        unasked=found.total - len(found.verdicts),
+        matched=found.matched,
+        names=names,
+        asked=asked,
+        answer=answer,
+        is_missing=bool(asked) and answer is None,
+    )
+
+
+def _found(found: Explained, asked: str) -> Verdict | None:
+    return next((one for one in found.verdicts if one.rule.id == asked), None)
+
+
+def _only(explain: Callable[[], Explained]) -> Verdict | None:
     try:
-        condition = None if row.condition is None else parse_condition(row.condition)
-    except Refused:
+        return explain().verdicts[0]
+    except NotFound:
         return None
-    lane = "isolated" if row.isolated else "default"
-    return Rule(row.id, row.name, row.pattern, condition, row.handler, lane, held=row.paused_at is not None)  # type: ignore[arg-type]
-
-
-def _verdict(one: Considered, was_delivered: bool) -> Verdict:
-    rule = one.rule
-    clauses = () if one.matched or one.trace is None else failed_clauses(one.trace)
-    state = ("held" if rule.held else "succeeded") if one.matched else "unrouted"
-    return Verdict(rule.id, rule.name, one.matched, state, clauses, _note(one, was_delivered))
-
-
-def failed_clauses(trace: Trace) -> tuple[str, ...]:
-    """The clauses that said no. None did: a ``not`` turned a yes around, so those that said yes are to blame."""
-    said_no = [clause.text for clause in trace.clauses if not clause.verdict]
-    return tuple((said_no or [clause.text for clause in trace.clauses])[:CLAUSES_SHOWN])
-
-
-def _note(one: Considered, was_delivered: bool) -> str:
-    if one.matched and not was_delivered:
-        return "matches now; it was made or changed after this event"
-    if one.matched:
-        return "matched, is paused now" if one.rule.held else "matched"
-    return "matched then, would not match now" if was_delivered else ""

@@ -9,8 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, request, url_for
 
 from webapp.domain.errors import NotFound
-from webapp.domain.events import STATUSES, Event
-from webapp.domain.jsontext import parse_json
+from webapp.domain.events import STATUSES
 from webapp.domain.lifecycle import FINAL
 from webapp.services import operate
 from webapp.store import feed_events as feed
@@ -21,12 +20,9 @@ from webapp.web.answers import SINCE, done, since_of, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.deliveries import can
-from webapp.web.why import Verdict, explain
+from webapp.web.why import why_of_event
 
 bp = Blueprint("events", __name__, url_prefix="/events")
-
-CONSIDERED = 500  # rules that are asked again at most
-VERDICTS_SHOWN = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +103,16 @@ def row(uid: str) -> Response:
 @bp.get("/<uid>")
 @require("read")
 def show(uid: str) -> Response:
-    """One event and all that became of it."""
-    rt = get_runtime()
-    with rt.db.read() as conn:
-        event = find_event(uid)
-        rules = feed.candidate_rows(conn, event.type, CONSIDERED)
+    """One event and all that became of it; ``?subscription=`` asks why that one did not run."""
+    event, asked = find_event(uid), request.args.get("subscription", "")[:64]
+    with get_runtime().db.read() as conn:
         sender = feed.sender_name(conn, event.received_by)
-    context = progress_context(event)
-    verdicts = _verdicts(event, rules, context["deliveries"], rt.clock())
     return render.page_or_part(
         "events/show.html",
         "events/_live.html",
-        **context,
+        **progress_context(event),
         sender=sender,
-        verdicts=verdicts[:VERDICTS_SHOWN],
-        more_verdicts=len(verdicts) - VERDICTS_SHOWN,
+        why=why_of_event(event.uid, asked),
     )
 
 
@@ -183,12 +174,6 @@ def progress_context(event: EventDetail) -> dict[str, Any]:
         "rerunnable": len(rerunnable(progress.deliveries)),
         "can": can,
     }
-
-
-def _verdicts(event: EventDetail, rules: list[Any], deliveries: Any, now: datetime) -> list[Verdict]:
-    names = [name for name in Event.__dataclass_fields__ if name != "payload"]
-    asked = Event(payload=parse_json(event.payload.encode()), **{name: getattr(event, name) for name in names})
-    return explain(asked, rules, {one.subscription_id: True for one in deliveries}, now)
 
 
 def _instant(text: str) -> datetime | None:
