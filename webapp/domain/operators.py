@@ -78,7 +78,8 @@ def _fixed_moment(text: str) -> datetime:
     return parse_instant(text)
 
 
-def _fold(text: str, ci: bool) -> str:
+def fold(text: str, ci: bool) -> str:
+    """The text as it is compared: in Unicode form NFC, and without upper and lower case if ``ci``."""
     if not text.isascii():
         text = normalize("NFC", text)
     if not ci:
@@ -88,7 +89,7 @@ def _fold(text: str, ci: bool) -> str:
 
 
 def _prepared(value: Any, ci: bool) -> Any:
-    return _fold(value, ci) if isinstance(value, str) else value
+    return fold(value, ci) if isinstance(value, str) else value
 
 
 def _check_scalar(value: Any) -> str | None:
@@ -185,15 +186,15 @@ def _negated(make: Callable[[Any, bool], Judge]) -> Callable[[Any, bool], Judge]
 
 def _text_maker(test: Callable[[str, str], bool]) -> Callable[[Any, bool], Judge]:
     def make(value: Any, ci: bool) -> Judge:
-        target = _fold(value, ci)
-        return lambda actual, now: test(_fold(actual, ci), target) if isinstance(actual, str) else None
+        target = fold(value, ci)
+        return lambda actual, now: test(fold(actual, ci), target) if isinstance(actual, str) else None
 
     return make
 
 
 def _make_glob(value: Any, ci: bool) -> Judge:
-    glob = Glob(_fold(value, ci))
-    return lambda actual, now: glob.matches(_fold(actual, ci)) if isinstance(actual, str) else None
+    glob = Glob(fold(value, ci))
+    return lambda actual, now: glob.matches(fold(actual, ci)) if isinstance(actual, str) else None
 
 
 def _order_maker(test: Callable[[Any, Any], bool]) -> Callable[[Any, bool], Judge]:

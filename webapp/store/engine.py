@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import Text
 
 from webapp.domain.errors import Unavailable
+from webapp.domain.operators import fold
 
 BUSY_TIMEOUT_MS = 5000
 RESTED_S = 1.0  # a connection of the pool that was not used for longer is asked whether it is alive
@@ -89,12 +91,18 @@ def _sqlite_engine(url: str, begin: str, pool_size: int = 80) -> Engine:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        for name, ci in (("nfc", False), ("folded", True)):  # for conditions: texts are compared as the evaluator does
+            dbapi.create_function(name, 1, partial(_folded, ci=ci), deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(conn: Connection) -> None:
         conn.exec_driver_sql(begin)
 
     return engine
+
+
+def _folded(value: Any, *, ci: bool) -> str | None:
+    return fold(value, ci) if isinstance(value, str) else None
 
 
 def _postgres_engine(url: str) -> Engine:
