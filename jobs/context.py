@@ -56,6 +56,7 @@ class Context:
         "_taken",
         "_tools",
         "attempt",
+        "cancelled",
         "deadline",
         "delivery_id",
         "event_uid",
@@ -75,6 +76,7 @@ class Context:
         self.event_uid = event_uid
         self.attempt = attempt  # from 1
         self.deadline = deadline  # the attempt is cut off here
+        self.cancelled = False  # a person asked for its end: code in threads looks here, awaiting code is interrupted
         self._tools = tools
         self._prolong = prolong
         self._lock = threading.Lock()

@@ -18,12 +18,24 @@ from typing import Any
 
 from jobs.capture import CURRENT
 from jobs.context import Context, TimeIsUp, Tools
-from jobs.runner import Ending, Find, conclude, run_attempt, timed_out_ending, too_late_ending
+from jobs.runner import (
+    STOPPED,
+    Ending,
+    Find,
+    conclude,
+    conclude_stopped,
+    run_attempt,
+    timed_out_ending,
+    too_late_ending,
+)
+from webapp.domain.lifecycle import CancelEnd
+from webapp.domain.outcomes import Done, Skip
 from webapp.store.deliveries import Claimed, Finished
 
 log = logging.getLogger(__name__)
 
 GRACE_S = 1.0  # after its deadline a handler may clean up for this long
+STOP_GRACE_S = 3.0  # and this long when a person cancelled it
 SWEEP_S = 0.05
 FAREWELL_S = 0.5
 IDLE_SWEEP_S = 0.5
@@ -41,6 +53,8 @@ class Flight:
     deadline: float  # monotonic
     task: asyncio.Task[None] | None = None
     extended_s: float = 0.0  # of the deadline, by the handler itself
+    stop_by: float | None = None  # monotonic; set when its cancellation was asked for
+    told_to_stop: bool = False
     timed_out: bool = False
     landed: bool = False
 
@@ -48,6 +62,23 @@ class Flight:
     def limit(self) -> timedelta:
         """The time limit with all extensions."""
         return self.claimed.timeout + timedelta(seconds=self.extended_s)
+
+    @property
+    def patience_ends(self) -> float:
+        """When it is left behind if it has not ended."""
+        overdue = self.deadline + GRACE_S
+        return overdue if self.stop_by is None else min(self.stop_by, overdue)
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its time limit has passed (it may also be that it was cancelled)."""
+        return self.stop_by is None or time.monotonic() > self.deadline
+
+    def conclude(self, ending: Ending, at: datetime, roll: float, how: CancelEnd) -> Finished:
+        """What is to be recorded. A cancellation that was asked for takes the place of every end but a good one."""
+        if self.stop_by is not None and not isinstance(ending.outcome, Done | Skip):
+            return conclude_stopped(self.claimed, ending, how, self.started_at, at)
+        return conclude(self.claimed, ending, self.started_at, at, roll)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +162,14 @@ class FlightLoop:
         self.forget(ids)
         self.loop.call_soon_threadsafe(self._drop, frozenset(ids))
 
+    def cancel(self, ids: Sequence[str]) -> None:
+        """The end of these was asked for: tell them once; who has not ended ``STOP_GRACE_S`` later is left behind."""
+        if not ids:
+            return
+        for id in ids:
+            self._ask(self.flights.get(id))  # here, not in the loop: a blocked loop is what the watchdog is for
+        self.loop.call_soon_threadsafe(self._cancel, frozenset(ids))
+
     def stop(self) -> None:
         """Stop the loop. What still runs is cut off."""
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -168,17 +207,20 @@ class FlightLoop:
 
     def _take_off(self, claimed: Claimed) -> None:
         now = self._tools.clock()
-        ctx = Context(
+        ctx = self._context(claimed, now, lambda seconds: self._prolong(flight, seconds))
+        deadline = time.monotonic() + claimed.timeout.total_seconds()
+        flight = self.flights[claimed.id] = Flight(claimed, ctx, now, deadline)
+        flight.task = self.loop.create_task(self._fly(flight))
+
+    def _context(self, claimed: Claimed, now: datetime, prolong: Callable[[float], float]) -> Context:
+        return Context(
             delivery_id=claimed.id,
             event_uid=claimed.event_uid,
             attempt=claimed.attempt,
             deadline=now + claimed.timeout,
             tools=self._tools,
-            prolong=lambda seconds: self._prolong(flight, seconds),
+            prolong=prolong,
         )
-        deadline = time.monotonic() + claimed.timeout.total_seconds()
-        flight = self.flights[claimed.id] = Flight(claimed, ctx, now, deadline)
-        flight.task = self.loop.create_task(self._fly(flight))
 
     async def _fly(self, flight: Flight) -> None:
         CURRENT.set(flight.ctx)  # of this task and of the threads that it asks for help
@@ -197,26 +239,47 @@ class FlightLoop:
         self.on_extended(flight)
         return granted
 
-    def _touch_down(self, flight: Flight, ending: Ending) -> None:
+    def _ask(self, flight: Flight | None) -> None:
+        if flight is not None and flight.stop_by is None:
+            flight.stop_by = time.monotonic() + STOP_GRACE_S
+            flight.ctx.cancelled = True
+
+    def _cancel(self, ids: frozenset[str]) -> None:
+        for claimed in [one for one in self._ready if one.id in ids]:
+            self._ready.remove(claimed)
+            self._land_unstarted(claimed)
+        for id in ids & self.flights.keys():
+            flight = self.flights[id]
+            self._ask(flight)
+            if flight.task is not None and not flight.told_to_stop:
+                flight.told_to_stop = True
+                flight.task.cancel()
+
+    def _land_unstarted(self, claimed: Claimed) -> None:
+        now = self._tools.clock()
+        ctx = self._context(claimed, now, float)
+        self._land(Landing(conclude_stopped(claimed, STOPPED, CancelEnd.BEFORE_START, now, now), ctx))
+
+    def _touch_down(self, flight: Flight, ending: Ending, how: CancelEnd = CancelEnd.COOPERATIVE) -> None:
         if flight.landed:
             return  # abandoned before, or taken away: whatever it says now comes too late
         flight.landed = True
         self.flights.pop(flight.claimed.id, None)
         now = self._tools.clock()
         self._mean_run_s += 0.05 * (max(1e-4, (now - flight.started_at).total_seconds()) - self._mean_run_s)
-        self._land(Landing(conclude(flight.claimed, ending, flight.started_at, now, self._roll()), flight.ctx))
+        self._land(Landing(flight.conclude(ending, now, self._roll(), how), flight.ctx))
         self._fill()
 
     def _sweep(self) -> None:
-        """Cut off what is over its deadline. Runs several times a second, which also shows that the loop is free."""
+        """Cut off what is over its time. Runs several times a second, which also shows that the loop is free."""
         self.ticked = now = time.monotonic()
         for flight in list(self.flights.values()):
-            if now < flight.deadline or flight.task is None:
+            if flight.task is None:
                 continue
-            if not flight.timed_out:
-                self._cut_off(flight, flight.task)
-            elif now > flight.deadline + GRACE_S:
+            if now > flight.patience_ends:
                 self._abandon(flight)
+            elif now >= flight.deadline and not flight.timed_out:
+                self._cut_off(flight, flight.task)
         self._sweeper = self.loop.call_later(SWEEP_S if self.flights else IDLE_SWEEP_S, self._sweep)
 
     def _cut_off(self, flight: Flight, task: asyncio.Task[None]) -> None:
@@ -226,15 +289,17 @@ class FlightLoop:
             task.cancel()
 
     def _abandon(self, flight: Flight) -> None:
-        """It does not heed its cancellation. Record it as timed out; its slot is free, its task is left alone."""
+        """It does not heed its cancellation. Record that; its slot is free, its task is left alone."""
         log.error(
-            "handler %s ignores its time limit and was left behind",
+            "handler %s ignores its %s and was left behind",
             flight.claimed.handler,
+            "time limit" if flight.is_overdue else "cancellation",
             extra={"delivery_id": flight.claimed.id, "action": "handler_abandoned"},
         )
         self._linger(flight)
         note = "; it ignored its cancellation"
-        self._touch_down(flight, timed_out_ending(flight.limit, note))
+        ending = timed_out_ending(flight.limit, note) if flight.is_overdue else STOPPED
+        self._touch_down(flight, ending, CancelEnd.KILLED)
 
     def _drop(self, ids: frozenset[str]) -> None:
         for id in ids & self.flights.keys():

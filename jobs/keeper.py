@@ -1,7 +1,7 @@
 """Keeps what this process owns: renews leases and the worker's row, in a thread of its own.
 
 It must not depend on Redis, on the handlers' loop or on the main thread: any of them may hang while the
-work goes on. A delivery that is no longer ours is stopped and forgotten.
+work goes on. A delivery that is no longer ours is stopped and forgotten; one whose cancellation was asked for is told.
 """
 
 from __future__ import annotations
@@ -69,11 +69,12 @@ class Keeper:
         with self._turn, self._rt.db.write() as conn:  # beside the recorder, the two could wait for each other's rows
             kept = deliveries.renew(conn, owner=self._owner, ids=ids, until=until)
         # An outcome may be recorded between the two looks; then it is not ours any more in good order.
-        lost = sorted(self._flights.undone().intersection(ids) - kept)
+        lost = sorted(self._flights.undone().intersection(ids) - kept.keys())
         if lost:
             log.warning(
-                "%d deliveries were taken away or cancelled and are stopped",
+                "%d deliveries were taken away and are stopped",
                 len(lost),
                 extra={"delivery_ids": lost[:20], "action": "lease_lost"},
             )
             self._flights.drop(lost)
+        self._flights.cancel([id for id, is_asked in kept.items() if is_asked])

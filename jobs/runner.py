@@ -17,7 +17,7 @@ from typing import Any
 from jobs.context import Context, clean_text
 from jobs.handlers.base import OUTCOMES, EventHandler, Permanent
 from webapp.domain.ids import made_at
-from webapp.domain.lifecycle import settle, too_late
+from webapp.domain.lifecycle import CancelEnd, settle, stopped, too_late
 from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Snooze
 from webapp.domain.retry import RetryPolicy
 from webapp.store.deliveries import Claimed, Finished
@@ -45,6 +45,9 @@ class Ending:
     timed_out: bool = False
     missing: bool = False
     error_names: frozenset[str] = frozenset()  # of the error's class and its bases, for the policy
+
+
+STOPPED = Ending(Retry(reason="cancelled"))  # it was cancelled and said nothing
 
 
 async def run_attempt(claimed: Claimed, ctx: Context, find: Find) -> Ending:
@@ -143,6 +146,15 @@ def conclude(claimed: Claimed, ending: Ending, started_at: datetime, finished_at
         stack=ending.stack,
         result=_result_json(ending.outcome),
     )
+
+
+def conclude_stopped(
+    claimed: Claimed, ending: Ending, how: CancelEnd, started_at: datetime, finished_at: datetime
+) -> Finished:
+    """The same for an attempt whose cancellation was asked for. An error of its own is kept, the interruption is none."""
+    failed = ending.error_type not in (None, "CancelledError")
+    error = (ending.error_type, ending.error_message, ending.stack) if failed else (None, None, None)
+    return Finished(claimed, stopped(how), started_at, finished_at, *error)
 
 
 def _with_note(message: str | None, note: str) -> str | None:

@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from jobs.flights import GRACE_S, Flight, FlightLoop, Landing
-from jobs.runner import conclude, frames_of_thread, timed_out_ending
+from jobs.flights import Flight, FlightLoop, Landing
+from jobs.runner import STOPPED, frames_of_thread, timed_out_ending
+from webapp.domain.lifecycle import CancelEnd
 from webapp.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -94,21 +95,21 @@ class Watchdog:
                 flight.claimed.handler,
                 extra={"delivery_id": flight.claimed.id, "action": "loop_blocked"},
             )
-        if time.monotonic() > flight.deadline + GRACE_S:
+        if time.monotonic() > flight.patience_ends:
             self._end_process(flight)
 
     def _end_process(self, flight: Flight) -> None:
         """The loop is lost with this handler in it. Record it, give the others back, and go."""
         log.critical(
-            "handler %s is over its time limit and blocks the loop; this worker restarts",
+            "handler %s is over its time limit (or cancelled) and blocks the loop; this worker restarts",
             flight.claimed.handler,
             extra={"delivery_id": flight.claimed.id, "action": "worker_restarts"},
         )
         threading.Timer(5.0, os._exit, (EXIT_CODE,)).start()  # whatever happens below
         frame = sys._current_frames().get(self._flights.thread.ident or 0)
         stack = frames_of_thread(frame) if frame else None
-        ending = timed_out_ending(flight.limit, "; it blocked the event loop", stack)
-        finished = conclude(flight.claimed, ending, flight.started_at, self._rt.clock(), self._rt.roll())
+        ending = timed_out_ending(flight.limit, "; it blocked the event loop", stack) if flight.is_overdue else STOPPED
+        finished = flight.conclude(ending, self._rt.clock(), self._rt.roll(), CancelEnd.KILLED)
         self._land(Landing(finished, flight.ctx))
         self._flights.forget([flight.claimed.id])
         self._give_back()

@@ -32,9 +32,15 @@ POLICY = RetryPolicy(max_attempts=3, base_s=10, factor=2, cap_s=100, jitter=Fals
 
 # Written a second time, by hand and by state, so that an edit of the table has to be meant.
 ALLOWED = {
-    "pending": {"claim": "running", "expire": "dead", "hold": "held", "cancel": "cancelled"},
+    "pending": {
+        "claim": "running",
+        "expire": "dead",
+        "hold": "held",
+        "cancel": "cancelled",
+        "supersede": "skipped",
+    },
     "waiting": {"claim": "running", "expire": "dead", "hold": "held", "cancel": "cancelled", "hasten": "pending"},
-    "held": {"release": "pending", "expire": "dead", "cancel": "cancelled"},
+    "held": {"release": "pending", "expire": "dead", "cancel": "cancelled", "supersede": "skipped"},
     "running": {
         "succeed": "succeeded",
         "retry": "waiting",
@@ -46,7 +52,8 @@ ALLOWED = {
         "orphan": "dead",
         "lose": "dead",
         "skip": "skipped",
-        "cancel": "cancelled",
+        "cancel": "running",
+        "stop": "cancelled",
     },
     "dead": {"revive": "pending"},
     "succeeded": {},

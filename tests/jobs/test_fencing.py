@@ -61,7 +61,7 @@ def test_same_worker_cannot_finish_an_older_attempt_of_its_own(rt: Runtime, cloc
 def test_lease_that_was_lost_cannot_be_renewed(rt: Runtime, clock: Clock) -> None:
     first, _ = frozen_worker(rt, clock)
     with rt.db.write() as conn:
-        assert store.renew(conn, owner="worker-1", ids=[first[0].id], until=clock()) == set()
+        assert store.renew(conn, owner="worker-1", ids=[first[0].id], until=clock()) == {}
 
 
 def test_renewed_lease_is_not_rescued(rt: Runtime, clock: Clock) -> None:
@@ -69,7 +69,9 @@ def test_renewed_lease_is_not_rescued(rt: Runtime, clock: Clock) -> None:
     [claimed] = claim_all(rt)
     clock.advance(seconds=9)
     with rt.db.write() as conn:
-        assert store.renew(conn, owner="worker-1", ids=[claimed.id], until=clock.advance(seconds=1)) == {claimed.id}
+        assert store.renew(conn, owner="worker-1", ids=[claimed.id], until=clock.advance(seconds=1)) == {
+            claimed.id: False
+        }
     assert upkeep.rescue(rt) == 0
 
 

@@ -48,8 +48,8 @@ def test_rescue_leaves_a_lease_that_was_renewed(rt: Runtime, clock: Clock, opera
     take(rt)
     clock.advance(seconds=9)
     with rt.db.write() as conn:
-        assert renew(conn, owner="w1", ids=[delivery], until=rt.clock() + timedelta(seconds=10)) == {delivery}
-        assert renew(conn, owner="w2", ids=[delivery], until=rt.clock() + timedelta(seconds=10)) == set()
+        assert renew(conn, owner="w1", ids=[delivery], until=rt.clock() + timedelta(seconds=10)) == {delivery: False}
+        assert renew(conn, owner="w2", ids=[delivery], until=rt.clock() + timedelta(seconds=10)) == {}
     clock.advance(seconds=9)
     assert upkeep.rescue(rt) == 0
 

@@ -113,7 +113,7 @@ def test_renew_prolongs_only_what_is_still_ours(rt: Runtime, clock: Clock) -> No
     claim_all(rt, "worker-2", limit=1)
     until = clock.advance(seconds=3) + LEASE
     with rt.db.write() as conn:
-        assert renew(conn, owner="worker-1", ids=[mine, other], until=until) == {mine}
+        assert renew(conn, owner="worker-1", ids=[mine, other], until=until) == {mine: False}
     assert row_of(rt, deliveries, mine).lease_until == until
     assert row_of(rt, deliveries, other).lease_until < until
 

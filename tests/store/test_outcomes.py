@@ -92,17 +92,6 @@ def test_finish_changes_nothing_when_the_same_worker_claimed_it_again(rt: Runtim
     assert finish_all(rt, fresh, Done()) == {delivery_id}
 
 
-def test_finish_changes_nothing_when_it_was_cancelled_meanwhile(rt: Runtime) -> None:
-    delivery_id = make_delivery(rt)
-    claimed = claim_all(rt)
-    with rt.db.write() as conn:
-        assert outcomes.cancel_open(conn, [delivery_id], at=rt.clock()) == [delivery_id]
-    assert finish_all(rt, claimed, Done()) == set()
-    delivery = row_of(rt, deliveries, delivery_id)
-    event = row_of(rt, events, delivery.event_uid)
-    assert (delivery.state, event.status, event.open) == ("cancelled", "failed", 0)
-
-
 def test_finish_records_a_result_once_when_told_twice(rt: Runtime) -> None:
     make_delivery(rt)
     claimed = claim_all(rt)

@@ -128,6 +128,21 @@ class Stubborn(EventHandler):
                 ctx.log("ignored")
 
 
+class Heeds(EventHandler):
+    """Says that it was told to stop; then it stops, or finishes first if the event says so."""
+
+    name = "t.heeds"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ctx.log(f"told to stop: {ctx.cancelled}")
+            if event.payload.get("finish"):
+                return Done("finished all the same")
+            raise
+
+
 class StubbornAlone(EventHandler):
     name = "t.stubborn-alone"
     isolated = True

@@ -48,9 +48,11 @@ class Verb(StrEnum):
     INTERRUPT = "interrupt"  # its worker is stopping and gives it back
     HOLD = "hold"  # the subscription was paused
     RELEASE = "release"  # the subscription was resumed
-    CANCEL = "cancel"  # by a person, or the subscription was deleted
+    CANCEL = "cancel"  # by a person, or the subscription was deleted; of a running one it is only asked for
+    STOP = "stop"  # its cancellation was asked for, and it runs no more
     REVIVE = "revive"  # by a person: try a dead one again
     HASTEN = "hasten"  # by a person: do not wait
+    SUPERSEDE = "supersede"  # a debounce keeps a later one instead
 
 
 S, V = State, Verb
@@ -77,13 +79,27 @@ TRANSITIONS: Mapping[tuple[State, Verb], State] = {
     (S.PENDING, V.CANCEL): S.CANCELLED,
     (S.WAITING, V.CANCEL): S.CANCELLED,
     (S.HELD, V.CANCEL): S.CANCELLED,
-    (S.RUNNING, V.CANCEL): S.CANCELLED,  # the lease is void: what the handler still reports is dropped
+    (S.RUNNING, V.CANCEL): S.RUNNING,  # asked for; it may still succeed
+    (S.RUNNING, V.STOP): S.CANCELLED,
     (S.DEAD, V.REVIVE): S.PENDING,
     (S.WAITING, V.HASTEN): S.PENDING,
+    (S.PENDING, V.SUPERSEDE): S.SKIPPED,
+    (S.HELD, V.SUPERSEDE): S.SKIPPED,
 }
 
 FINAL = frozenset({S.SUCCEEDED, S.DEAD, S.CANCELLED, S.SKIPPED})
 OPEN = frozenset(S) - FINAL
+
+
+class CancelEnd(StrEnum):
+    """How a cancellation came to its end: the reason of a cancelled delivery."""
+
+    BEFORE_START = "before_start"  # it was not running
+    COOPERATIVE = "cooperative"  # the handler ended within the grace
+    KILLED = "killed"  # its process was killed, or it was left behind after the grace
+    LOST = "lost"  # its worker fell silent before it could say
+
+
 DEAD_REASONS = ("exhausted", "permanent", "expired", "lost", "no_handler")
 
 
@@ -118,7 +134,7 @@ class Settlement:
     reason: str | None  # one of DEAD_REASONS when dead
     due_at: datetime | None  # when waiting
     counts: bool  # whether a try was used up
-    outcome: str  # succeeded failed timed_out discarded snoozed skipped
+    outcome: str  # succeeded failed timed_out discarded snoozed skipped cancelled
     note: str = ""  # why there is no further try though some are left
 
 
@@ -161,6 +177,18 @@ def settle(
                 return Settlement(advance(S.RUNNING, V.RETRY), None, due_at, True, word)
             verb, reason = (V.ORPHAN, "no_handler") if missing else (V.EXHAUST, "exhausted")
             return Settlement(advance(S.RUNNING, verb), reason, None, True, word, note)
+
+
+def stopped(how: CancelEnd) -> Settlement:
+    """Where a running delivery goes whose cancellation was asked for. No try is used up."""
+    return Settlement(advance(S.RUNNING, V.STOP), str(how), None, False, "cancelled")
+
+
+def cancel_end(state: str, reason: str | None, is_asked: bool) -> str | None:
+    """How a cancellation ended: a ``CancelEnd``, "too_late" when the delivery ended otherwise, None while it is open."""
+    if state == S.CANCELLED:
+        return reason
+    return "too_late" if is_asked and state in FINAL else None
 
 
 def too_late(at: datetime, created_at: datetime | None, policy: RetryPolicy) -> str:

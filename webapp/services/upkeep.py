@@ -75,7 +75,8 @@ def _rescue_delay(crashes: int) -> timedelta:
 def _rescued(rt: Runtime, row: Any) -> dict[str, Any]:
     details = {"event": row.event_uid, "attempt": row.attempt, "worker": row.lease_owner}
     return audit.entry(
-        id=rt.new_id("aud"), at=rt.clock(), actor=SYSTEM, action="delivery.rescued",
+        id=rt.new_id("aud"), at=rt.clock(), actor=SYSTEM,
+        action="delivery.rescued" if row.cancel_requested_at is None else "delivery.cancelled",
         target_kind="delivery", target_id=row.id, details=details,
     )  # fmt: skip
 
