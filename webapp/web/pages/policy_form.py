@@ -25,6 +25,7 @@ class PolicyField:
     hint: str = ""
     kind: str = "text"
     choices: tuple[tuple[str, str], ...] = ()
+    example: str = ""  # shown while it is empty
 
     @property
     def name(self) -> str:
@@ -46,17 +47,21 @@ class PolicyGroup:
         return any(values.get(field.name, "").strip() for field in self.fields)
 
 
-def _whole(path: str, label: str, hint: str = "") -> PolicyField:
-    return PolicyField(path, label, hint, "whole")
+def _whole(path: str, label: str, example: str = "") -> PolicyField:
+    return PolicyField(path, label, "", "whole", example=example)
 
 
-def _key(root: str, hint: str = "Empty: one for all events.") -> PolicyField:
-    return PolicyField(f"{root}/key", "Key", hint)
+def _time(path: str, label: str, example: str, hint: str = "") -> PolicyField:
+    return PolicyField(path, label, hint, example=example)
+
+
+def _key(root: str, hint: str = "Empty: one for all events.", example: str = "{data.customer_id}") -> PolicyField:
+    return PolicyField(f"{root}/key", "Key", hint, example=example)
 
 
 PLAIN = (
     PolicyField("priority", "Priority", "", "select", (("", "Normal"), ("high", "High"), ("low", "Low"))),
-    PolicyField("expires", "Expires", "After 1h, say, in the queue it is not started any more. Empty: never."),
+    _time("expires", "Expires", "1h", "Not started after so long in the queue."),
 )
 ON_DEAD = (("", "Block its key until somebody acts"), ("continue", "Go on with the next"))
 GROUPS = (
@@ -65,7 +70,7 @@ GROUPS = (
         "In order",
         "One after the other per key, retries included.",
         (
-            _key("ordering", "For example {data.customer_id}."),
+            _key("ordering", ""),
             PolicyField("ordering/on_dead", "A dead delivery", "", "select", ON_DEAD),
         ),
     ),
@@ -75,7 +80,7 @@ GROUPS = (
         "How many may run at the same time.",
         (
             _whole("concurrency/limit", "Limit"),
-            _key("concurrency", "With a limit per key."),
+            _key("concurrency", "Goes with a limit per key."),
             _whole("concurrency/per_key", "Per key"),
         ),
     ),
@@ -85,7 +90,7 @@ GROUPS = (
         "How many may start in a while; the others queue.",
         (
             _whole("throttle/limit", "Starts"),
-            PolicyField("throttle/period", "Per", "1m"),
+            _time("throttle/period", "Per", "1m"),
             _whole("throttle/burst", "More at first"),
             _key("throttle"),
         ),
@@ -94,15 +99,15 @@ GROUPS = (
         "rate_limit",
         "Rate limit",
         "How many are taken in a while; the others are skipped.",
-        (_whole("rate_limit/limit", "Events"), PolicyField("rate_limit/period", "Per", "1h"), _key("rate_limit")),
+        (_whole("rate_limit/limit", "Events"), _time("rate_limit/period", "Per", "1h"), _key("rate_limit")),
     ),
     PolicyGroup(
         "debounce",
         "Debounce",
         "Wait until it is quiet, then run with the last event only.",
         (
-            PolicyField("debounce/period", "Quiet for", "10s"),
-            PolicyField("debounce/max_wait", "Waits at most", "5m; empty: as long as it takes."),
+            _time("debounce/period", "Quiet for", "10s"),
+            _time("debounce/max_wait", "Waits at most", "5m", "Empty: as long as it takes."),
             _key("debounce"),
         ),
     ),
@@ -110,15 +115,15 @@ GROUPS = (
         "batch",
         "Batch",
         "One call of the handler for several events.",
-        (_whole("batch/size", "Events"), PolicyField("batch/wait", "Waits at most", "10s"), _key("batch")),
+        (_whole("batch/size", "Events"), _time("batch/wait", "Waits at most", "10s"), _key("batch")),
     ),
     PolicyGroup(
         "dedupe",
         "Once per key",
         "An event whose key was seen a short while ago is skipped.",
         (
-            _key("dedupe", "For example {data.order_id}."),
-            PolicyField("dedupe/window", "Within", "1d"),
+            _key("dedupe", "", "{data.order_id}"),
+            _time("dedupe/window", "Within", "1d"),
         ),
     ),
     PolicyGroup(
@@ -126,11 +131,11 @@ GROUPS = (
         "Circuit breaker",
         "Hold deliveries while the target keeps failing; none of them uses up a try.",
         (
-            PolicyField("breaker/failure_rate", "Opens at failures of", "50%", "share"),
+            PolicyField("breaker/failure_rate", "Opens at failures of", "", "share", example="50%"),
             _whole("breaker/min_tries", "Of at least so many tries", "20"),
-            PolicyField("breaker/window", "Within", "1m"),
-            PolicyField("breaker/open_for", "Probes after", "30s"),
-            PolicyField("breaker/disable_after", "Pauses the subscription after", "1d; empty: never."),
+            _time("breaker/window", "Within", "1m"),
+            _time("breaker/open_for", "Probes after", "30s"),
+            _time("breaker/disable_after", "Pauses the subscription after", "1d", "Empty: never."),
         ),
     ),
 )
