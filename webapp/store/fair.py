@@ -1,0 +1,141 @@
+"""Which due deliveries are claimed: high priority before normal before low, and no subscription at the cost of another.
+
+As long as a claim takes all that is due there is nothing to choose. When more is due than it may take, each
+priority's share is divided among its subscriptions, so that a flood of one does not delay the other; a tenth is
+kept for the lower priorities, so that they are late but do not starve.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, text, union_all
+
+from webapp.store.loose import Where, first_of_each, some_of_these
+from webapp.store.tables import deliveries, subscriptions
+
+LANES = ("default", "isolated")
+PRIORITIES = (0, 1, 2)
+MAX_SUBSCRIPTIONS = 64  # that share one claim; beyond, where they begin is drawn by lot
+MAX_STEPS = 256  # from one subscription to the next
+KEPT = 10  # one slot of so many is for a lower priority that has work
+OLDEST = ("due_at", "id")
+
+Take = Callable[[Select[Any]], int]
+
+
+def may_start(row: Any, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Due, let through by the gate, and not expired: what a claim may take. ``row`` is an alias of deliveries."""
+    # Written out, not bound: a partial index serves only a predicate that the planner can read.
+    due = text(f"{row.name}.state IN ('pending', 'waiting') AND NOT {row.name}.gated")
+    return due, row.c.due_at <= now, or_(row.c.expires_at.is_(None), row.c.expires_at >= now)  # type: ignore[return-value]
+
+
+def oldest_due(
+    conn: Connection, lane: str, limit: int, now: datetime, *, lock: bool, priorities: Sequence[int] = PRIORITIES
+) -> Select[Any]:
+    """(id, priority) of due deliveries, by priority and age: one bounded look at the index for each priority.
+
+    The arms are run one after the other until ``limit`` is reached, so no row is locked that is not taken.
+    """
+    arms = [_arm(conn, lane, priority, limit, now, lock) for priority in priorities]
+    if len(arms) == 1:
+        return arms[0]
+    together = union_all(*arms).limit(limit).subquery("due")
+    return select(together.c.id, together.c.priority)
+
+
+def _arm(conn: Connection, lane: str, priority: int, limit: int, now: datetime, lock: bool) -> Select[Any]:
+    d = deliveries.c
+    due = select(d.id, d.priority).where(d.lane == lane, d.priority == priority, *may_start(deliveries, now))
+    due = due.order_by(d.due_at, d.id).limit(limit)
+    if lock and conn.dialect.name == "postgresql":
+        due = due.with_for_update(skip_locked=True)
+    found = due.subquery(f"due_{priority}")
+    return select(found.c.id, found.c.priority)
+
+
+def take_fairly(conn: Connection, take: Take, *, lane: str, limit: int, now: datetime, roll: float) -> int:
+    """Have ``take`` claim what is its turn while more is due than ``limit``; answers how many that were.
+
+    ``take`` claims what a select names and answers the number. 0 when there is no backlog: then nothing was taken.
+    """
+    due = oldest_due(conn, lane, limit, now, lock=False).subquery()
+    if conn.execute(select(func.count()).select_from(due)).scalar_one() < limit:
+        return 0
+    taken, kept = 0, _kept(limit, roll)
+    classes = list(_classes(conn, lane, now, roll))
+    for place, (priority, members) in enumerate(classes):
+        share = limit - taken - kept * (len(classes) - place - 1)
+        taken += _take_class(conn, take, lane, priority, members, max(0, share), now)
+    return taken
+
+
+def _kept(limit: int, roll: float) -> int:
+    """A tenth, rounded up as often as the rest says."""
+    whole, rest = divmod(limit, KEPT)
+    return whole + (roll * KEPT < rest and limit > 1)
+
+
+def _take_class(
+    conn: Connection, take: Take, lane: str, priority: int, members: Sequence[str], share: int, now: datetime
+) -> int:
+    """The same number for each subscription, oldest first; what they leave goes to the oldest of all."""
+    if share == 0:
+        return 0
+    taken = 0
+    if len(members) > 1:
+        where = _due_in(lane, now)
+        members, each = members[:share], max(1, share // len(members))
+        some = some_of_these(conn, "subscription_id", members, OLDEST, where, each, lock=True).subquery("some")
+        taken = take(select(some.c.id).order_by(some.c.due_at, some.c.id).limit(share))
+    if taken < share:
+        taken += take(oldest_due(conn, lane, share - taken, now, lock=True, priorities=(priority,)))
+    return taken
+
+
+def _classes(conn: Connection, lane: str, now: datetime, roll: float) -> Iterator[tuple[int, list[str]]]:
+    """The subscriptions with due work, by the priority of their oldest delivery, who waits longest first."""
+    rows, is_all = _with_due_work(conn, lane, now, None)
+    if not is_all:
+        more, _ = _with_due_work(conn, lane, now, _somewhere(conn, roll))
+        rows = more if len(more) >= MAX_SUBSCRIPTIONS else [*rows, *more]
+    classes: dict[int, dict[str, None]] = defaultdict(dict)
+    for row in sorted(rows[-MAX_SUBSCRIPTIONS:], key=lambda row: (row.due_at, row.id)):
+        classes[row.priority][row.subscription_id] = None
+    if not is_all:  # there may be others of any priority
+        classes |= {priority: {} for priority in PRIORITIES if priority not in classes}
+    for priority in sorted(classes):
+        yield priority, list(classes[priority])
+
+
+def _with_due_work(conn: Connection, lane: str, now: datetime, after: str | None) -> tuple[list[Any], bool]:
+    """Subscriptions behind ``after`` whose oldest delivery is due, and whether these are all that there are."""
+    found = first_of_each("subscription_id", OLDEST, _waits_in(lane), MAX_STEPS, after)
+    d = deliveries.c
+    rows = conn.execute(
+        select(d.id, d.subscription_id, d.priority, d.due_at).join_from(found, deliveries, d.id == found.c.id)
+    ).all()
+    due = [row for row in rows if row.due_at <= now]
+    return due[:MAX_SUBSCRIPTIONS], len(rows) < MAX_STEPS and len(due) <= MAX_SUBSCRIPTIONS
+
+
+def _somewhere(conn: Connection, roll: float) -> str | None:
+    """The id of any subscription: where to begin, so that over time each has its turn."""
+    ids = subscriptions.c.id
+    count = conn.execute(select(func.count()).select_from(subscriptions)).scalar_one()
+    return conn.execute(select(ids).order_by(ids).offset(int(roll * count)).limit(1)).scalar()
+
+
+def _waits_in(lane: str) -> Where:
+    def where(row: Any) -> Sequence[ColumnElement[bool]]:
+        return row.c.lane == lane, text(f"{row.name}.state IN ('pending', 'waiting') AND NOT {row.name}.gated")  # type: ignore[return-value]
+
+    return where
+
+
+def _due_in(lane: str, now: datetime) -> Where:
+    return lambda row: (row.c.lane == lane, *may_start(row, now))

@@ -1,0 +1,193 @@
+"""The gate in SQL: which deliveries wait before it, what is under way behind it, and letting some through.
+
+One decision at a time per subscription: on PostgreSQL under an advisory lock, which is taken first of all and
+released by the commit (SQLite has one writer anyway). Whoever holds row locks must not ask for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, text, update
+
+from webapp.domain.gate import Load, Window
+from webapp.store.bulk import insert_rows
+from webapp.store.engine import within
+from webapp.store.loose import Where, first_of_each, first_of_these, some_of_these
+from webapp.store.tables import deliveries, quotas, subscriptions
+
+LOCK_CLASS = 0x5B9A7E  # of our advisory locks
+MAX_SUBSCRIPTIONS = 256
+MAX_KEYS = 1_000  # rows of one subscription that one decision looks at
+SET = "ON CONFLICT (subscription_id, kind, key) DO UPDATE SET at = excluded.at, n = excluded.n, until = excluded.until"
+THROTTLE = "throttle"
+
+
+def waits(row: Any) -> ColumnElement[bool]:
+    """Waiting before the gate; written out, so that the partial index is used."""
+    return text(f"{row.name}.state IN ('pending', 'waiting') AND {row.name}.gated")  # type: ignore[return-value]
+
+
+def may_pass(row: Any, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Waiting, due and not expired."""
+    return waits(row), row.c.due_at <= now, or_(row.c.expires_at.is_(None), row.c.expires_at >= now)
+
+
+def stands_in_order(row: Any) -> ColumnElement[bool]:
+    """Has a place in the order of its key: it has not ended, or it is dead."""
+    return text(f"{row.name}.order_key IS NOT NULL AND {row.name}.state NOT IN ('succeeded', 'cancelled', 'skipped')")  # type: ignore[return-value]
+
+
+def _stands_in_limit(row: Any) -> ColumnElement[bool]:
+    states = "('pending', 'waiting', 'running', 'held')"
+    return text(f"{row.name}.limit_key IS NOT NULL AND {row.name}.state IN {states}")  # type: ignore[return-value]
+
+
+def any_waiting(conn: Connection) -> bool:
+    """Whether anything waits before any gate: the one cheap look that everybody pays for."""
+    return (
+        conn.execute(select(literal(1)).select_from(deliveries).where(waits(deliveries)).limit(1)).first() is not None
+    )
+
+
+def waiting_subscriptions(conn: Connection, now: datetime, after: str | None = None) -> list[str]:
+    """Subscriptions with a due delivery before their gate, in order of their id."""
+    found = first_of_each("subscription_id", ("due_at", "id"), lambda row: (waits(row),), MAX_SUBSCRIPTIONS, after)
+    d = deliveries.c
+    rows = conn.execute(select(d.subscription_id, d.due_at).join_from(found, deliveries, d.id == found.c.id))
+    return sorted(row.subscription_id for row in rows if row.due_at <= now)
+
+
+def lock_gate(conn: Connection, subscription_id: str) -> Any:
+    """The subscription, once nobody else decides about it; None when it was deleted."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(LOCK_CLASS, func.hashtext(subscription_id))))
+    s = subscriptions.c
+    columns = select(s.id, s.policies, s.paused_at, s.timeout_ms)
+    return conn.execute(columns.where(s.id == subscription_id, s.deleted_at.is_(None))).one_or_none()
+
+
+def oldest_waiting(conn: Connection, subscription_id: str, now: datetime, limit: int) -> Sequence[Any]:
+    """The oldest due deliveries before the gate, whatever their key."""
+    d = deliveries.c
+    due = select(d.id, d.order_key, d.limit_key).where(d.subscription_id == subscription_id, *may_pass(deliveries, now))
+    return conn.execute(due.order_by(d.due_at, d.id).limit(limit)).all()
+
+
+def oldest_of_each_key(conn: Connection, subscription_id: str, now: datetime, each: int) -> Sequence[Any]:
+    """The same, but at most ``each`` of one key, so that a key that is full does not hide the others."""
+    mine: Where = lambda row: (row.c.subscription_id == subscription_id, _stands_in_limit(row))  # noqa: E731
+    keys = first_of_each("limit_key", ("id",), mine, MAX_KEYS)
+    names = list(conn.execute(select(keys.c.value)).scalars())
+    passing: Where = lambda row: (*mine(row), *may_pass(row, now))  # noqa: E731
+    some = some_of_these(conn, "limit_key", names, ("id",), passing, each, lock=False).subquery("some")
+    d = deliveries.c
+    found = select(d.id, d.limit_key).join_from(some, deliveries, d.id == some.c.id)
+    return conn.execute(found.order_by(some.c.due_at, some.c.id).limit(MAX_KEYS)).all()
+
+
+def heads(
+    conn: Connection,
+    subscription_id: str,
+    now: datetime,
+    *,
+    skip_dead: bool,
+    keys: Sequence[str] | None = None,
+    after: str | None = None,
+) -> tuple[list[Any], bool]:
+    """Of each ordered key the first delivery, if it waits before the gate; and whether there are more keys behind."""
+    mine = _in_order(subscription_id, skip_dead)
+    if keys is None:
+        found = first_of_each("order_key", ("id",), mine, MAX_KEYS, after)
+        ids: Select[Any] = select(found.c.id)
+    else:
+        ids = first_of_these(conn, "order_key", keys, "id", mine)
+    first, d = ids.subquery("first_of_key"), deliveries.c
+    columns = select(d.id, d.due_at, d.order_key, d.limit_key, and_(*may_pass(deliveries, now)).label("may_pass"))
+    rows = conn.execute(columns.join_from(first, deliveries, d.id == first.c.id)).all()
+    free = _without_busy(conn, subscription_id, [row for row in rows if row.may_pass])
+    return sorted(free, key=lambda row: (row.due_at, row.id)), keys is None and len(rows) >= MAX_KEYS
+
+
+def key_of_any_waiting(conn: Connection, subscription_id: str, roll: float) -> str | None:
+    """The ordered key of a delivery before the gate that is drawn by lot over the time of waiting."""
+    d = deliveries.c
+    mine = d.subscription_id == subscription_id, waits(deliveries)
+    ends = conn.execute(
+        select(
+            select(d.due_at).where(*mine).order_by(d.due_at, d.id).limit(1).scalar_subquery(),
+            select(d.due_at).where(*mine).order_by(d.due_at.desc(), d.id.desc()).limit(1).scalar_subquery(),
+        )
+    ).one()
+    if ends[0] is None:
+        return None
+    at = ends[0] + roll * (ends[1] - ends[0])
+    return conn.execute(select(d.order_key).where(*mine, d.due_at >= at).order_by(d.due_at, d.id).limit(1)).scalar()
+
+
+def _in_order(subscription_id: str, skip_dead: bool) -> Where:
+    def where(row: Any) -> Sequence[ColumnElement[bool]]:
+        alive = (row.c.state != "dead",) if skip_dead else ()
+        return row.c.subscription_id == subscription_id, stands_in_order(row), *alive
+
+    return where
+
+
+def _without_busy(conn: Connection, subscription_id: str, rows: Sequence[Any]) -> list[Any]:
+    """Leave out keys of which another is under way: a dead one may have been revived behind those that went on."""
+    if not rows:
+        return []
+    under_way = _under_way(subscription_id)
+    busy = select(under_way.c.order_key).where(within(conn, under_way.c.order_key, [row.order_key for row in rows]))
+    taken = set(conn.execute(busy).scalars())
+    return [row for row in rows if row.order_key not in taken]
+
+
+def load_of(conn: Connection, subscription_id: str) -> Load:
+    """What passed the gate and has not ended its try."""
+    under_way = _under_way(subscription_id)
+    rows = conn.execute(select(under_way.c.limit_key, func.count().label("n")).group_by(under_way.c.limit_key)).all()
+    return Load(sum(row.n for row in rows), {row.limit_key or "": row.n for row in rows})
+
+
+def _under_way(subscription_id: str) -> Any:
+    """Running (few: workers have so many slots), or let through and not yet claimed (few: the gate let them)."""
+    d = deliveries.c
+    running = select(d.order_key, d.limit_key).where(text("deliveries.state = 'running'"))
+    passed = select(d.order_key, d.limit_key).where(
+        d.lane.in_(("default", "isolated")),
+        text("deliveries.state IN ('pending', 'waiting') AND NOT deliveries.gated"),
+    )
+    mine = d.subscription_id == subscription_id
+    return running.where(mine).union_all(passed.where(mine)).subquery("under_way")
+
+
+def windows_of(conn: Connection, subscription_id: str, keys: Sequence[str]) -> dict[str, Window]:
+    """The throttle's windows, by key."""
+    q = quotas.c
+    found = select(q.key, q.at, q.n).where(q.subscription_id == subscription_id, q.kind == THROTTLE)
+    return {row.key: Window(row.at, row.n) for row in conn.execute(found.where(within(conn, q.key, keys)))}
+
+
+def keep_windows(conn: Connection, subscription_id: str, windows: Mapping[str, Window], lasts: timedelta) -> None:
+    """Write them down; outdated after ``lasts``."""
+    same = {"subscription_id": subscription_id, "kind": THROTTLE}
+    rows = [
+        {**same, "key": key, "at": one.at, "n": one.n, "until": one.at + lasts} for key, one in sorted(windows.items())
+    ]
+    insert_rows(conn, quotas, rows, SET)
+
+
+def let_through(conn: Connection, ids: Sequence[str]) -> Sequence[Any]:
+    """Open the gate for these; answers (id, lane) of those that still waited before it."""
+    if not ids:
+        return []
+    passed = (
+        update(deliveries)
+        .where(within(conn, deliveries.c.id, ids), waits(deliveries))
+        .values(gated=False, v=deliveries.c.v + 1)
+        .returning(deliveries.c.id, deliveries.c.lane)
+    )
+    return conn.execute(passed).all()
