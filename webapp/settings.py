@@ -68,6 +68,14 @@ class Settings:
     max_body_bytes: int = _setting(1_048_576, "Largest request body accepted.", unit="bytes", least=1024)
     max_json_depth: int = _setting(32, "Deepest nesting of JSON accepted.", unit="levels", least=2, most=200)
 
+    max_causation_depth: int = _setting(
+        10,
+        "Events that may cause one another, one after the other, before it is taken for a loop.",
+        unit="events",
+        least=1,
+        most=1000,
+    )
+
     lease_s: float = _setting(10.0, "A worker that is silent for this long loses its work.", unit="seconds", least=1)
     heartbeat_s: float = _setting(3.0, "How often a worker renews its leases.", unit="seconds", least=0.1)
     sweep_s: float = _setting(1.0, "How often the beat looks for due and lost work.", unit="seconds", least=0.1)

@@ -19,6 +19,7 @@ from webapp.domain.errors import Fault
 from webapp.domain.faults import CONTROL, pointer, refusal, shown
 from webapp.domain.instants import iso, iso_or_none, parse_instant
 from webapp.domain.jsontext import parse_json, to_text_of_sound
+from webapp.domain.timing import deliver_at_of
 
 STATUSES = ("rejected", "unrouted", "processing", "succeeded", "failed", "partial")
 
@@ -56,6 +57,7 @@ class EventDraft:
     correlation_id: str | None = None
     causation_id: str | None = None
     trace_id: str | None = None
+    deliver_at: datetime | None = None  # None: at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def parse_event(document: Any, *, default_source: str, now: datetime) -> EventDr
         else:
             check(value, faults)
     instant = _timestamp(document.get("timestamp"), now, faults)
+    deliver_at = deliver_at_of(document, now, faults)
     if faults:
         raise refusal("invalid-event", "event", faults, own_slugs=OWN_SLUGS)
     payload = document.get("payload", {})
@@ -135,6 +138,7 @@ def parse_event(document: Any, *, default_source: str, now: datetime) -> EventDr
         correlation_id=document.get("correlation_id"),
         causation_id=document.get("causation_id"),
         trace_id=document.get("trace_id"),
+        deliver_at=deliver_at,
     )
 
 
@@ -270,6 +274,8 @@ _CHECKS: Mapping[str, Callable[[Any, list[Fault]], None]] = MappingProxyType(
         "payload": _check_payload,
         "id": _check_id,
         "timestamp": lambda value, faults: None,  # needs the time; see _timestamp
+        "deliver_at": lambda value, faults: None,  # these two as well; see domain.timing
+        "delay": lambda value, faults: None,
         "version": _check_version,
         "subject": _text_check("subject", SUBJECT_CHARS),
         "labels": _check_labels,

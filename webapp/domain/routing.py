@@ -17,17 +17,19 @@ from webapp.domain.errors import Fault
 from webapp.domain.events import Event, EventDraft
 from webapp.domain.faults import refusal
 from webapp.domain.globs import Glob
+from webapp.domain.policies import Policies
 
 PATTERN_CHARS = 128
 
 Lane = Literal["default", "isolated"]
+NO_POLICIES = Policies()
 
 _PATTERN = re.compile(r"[a-z0-9._*-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A subscription as routing sees it. ``held``: it is paused, so its new deliveries wait."""
+    """A subscription as routing sees it. ``held``: it is paused or its breaker is open, so its new deliveries wait."""
 
     id: str
     name: str
@@ -37,6 +39,13 @@ class Rule:
     lane: Lane = "default"
     held: bool = False
     timeout_s: float = 30.0  # of one attempt
+    policies: Policies = NO_POLICIES
+    mode: str = "live"  # or "shadow"
+    why_held: str = "paused"  # when it is: the reason of its new deliveries
+    is_plain: bool = field(init=False, default=True)  # no policies, live: nothing of domain.intake concerns it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_plain", self.mode == "live" and self.policies == NO_POLICIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,12 +19,17 @@ from sqlalchemy import Connection
 from webapp.domain.access import Actor
 from webapp.domain.errors import Fault, Unavailable
 from webapp.domain.events import EventDraft
-from webapp.domain.routing import Considered, RouteTable, Rule
+from webapp.domain.intake import PLAIN
+from webapp.domain.routing import Considered, RouteTable
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
+from webapp.services import intake
+from webapp.services.notify import warn_of_loop
+from webapp.services.plan import PLAIN_EVENT, Plan, alike, decided, deepened, plan_event
 from webapp.store import audit, events, subscriptions
 from webapp.store.accepted import deliveries_of, insert_accepted
 from webapp.store.counters import minute_of, raise_counts
+from webapp.store.intake import depths_of
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +47,7 @@ class AcceptedDelivery:
     subscription_id: str
     subscription_name: str
     state: str
+    reason: str | None = None  # why it is held or was skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +61,14 @@ class Accepted:
     deliveries: tuple[AcceptedDelivery, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be written for one event, under the routing of one revision."""
-
-    revision: int
-    matched: tuple[Rule, ...]
-    event: dict[str, Any]
-    deliveries: list[dict[str, Any]]
-    audit: dict[str, Any]
-
-
 @dataclass(slots=True, eq=False)
 class _Ticket:
     """One request on its way through a group commit."""
 
     draft: EventDraft
     actor: Actor
-    plan: _Plan
+    plan: Plan
+    final: Plan  # as it is written: the plan with what the transaction found out
     gate: threading.Lock = field(default_factory=threading.Lock)  # held while the request has to wait
     answer: Accepted | None = None
     error: Exception | None = None
@@ -81,7 +76,7 @@ class _Ticket:
 
     @property
     def uid(self) -> str:
-        return str(self.plan.event["uid"])
+        return self.plan.uid
 
 
 class Acceptor:
@@ -99,7 +94,8 @@ class Acceptor:
     def accept(self, draft: EventDraft, actor: Actor) -> Accepted:
         """Store and route one event. Raises ``Unavailable`` when it could not be stored."""
         # Routed and laid out before the group forms, each request in its own thread; checked in the transaction.
-        ticket = _Ticket(draft, actor, _plan(self._rt, *self._routes, draft, actor))
+        plan = plan_event(self._rt, *self._routes, draft, actor)
+        ticket = _Ticket(draft, actor, plan, plan)
         ticket.gate.acquire()
         with self._lock:
             self._waiting.append(ticket)
@@ -162,7 +158,7 @@ class Acceptor:
 
     def _commit(self, group: Sequence[_Ticket]) -> None:
         try:
-            self._write(group)
+            given_way = self._write(group)
         except Exception as error:
             if len(group) == 1 or isinstance(error, Unavailable):
                 for ticket in group:
@@ -173,24 +169,33 @@ class Acceptor:
             for ticket in group:  # one of them spoils the group: each on its own
                 self._commit([ticket])
             return
-        self._tell(group)
+        self._tell(group, given_way)
 
-    def _write(self, group: Sequence[_Ticket]) -> None:
-        rt = self._rt
-        with rt.db.write() as conn:
+    def _write(self, group: Sequence[_Ticket]) -> Collection[str]:
+        """Write everybody, or nobody; answers the events whose waiting delivery gave way to a later one."""
+        with self._rt.db.write() as conn:
             self._refresh_plans(conn, group)
-            inserted = events.insert_events(conn, [ticket.plan.event for ticket in group])
+            self._note_depths(conn, group)
+            inserted = events.insert_events(conn, alike([ticket.final.event for ticket in group], PLAIN_EVENT))
             fresh = [ticket for ticket in group if ticket.uid in inserted]
             again = [ticket for ticket in group if ticket.uid not in inserted]
-            insert_accepted(
-                conn,
-                [row for ticket in fresh for row in ticket.plan.deliveries],
-                [ticket.plan.audit for ticket in fresh],
-                _counts(fresh, again, minute_of(rt.clock())),
-            )
+            given_way = self._write_fresh(conn, fresh, len(again))
             self._answer_duplicates(conn, again)
         for ticket in fresh:
             ticket.answer = _accepted(ticket)
+        return given_way
+
+    def _write_fresh(self, conn: Connection, fresh: Sequence[_Ticket], duplicates: int) -> Collection[str]:
+        asks = [ask for ticket in fresh for ask in ticket.final.asks]
+        decisions = intake.decide(conn, asks) if asks else intake.Decisions()
+        for ticket in fresh if decisions.changes else ():
+            ticket.final = decided(ticket.final, decisions.changes)
+        rows = alike([row for ticket in fresh for row in ticket.final.deliveries], PLAIN)
+        entries = [entry for ticket in fresh for entry in ticket.final.entries]
+        insert_accepted(conn, rows, entries, _counts(fresh, duplicates, minute_of(self._rt.clock())))
+        if not all(ticket.plan.is_plain for ticket in fresh):
+            intake.settle_counts(conn, decisions, rows)
+        return {uid for uid, _ in decisions.given_way}
 
     def _refresh_plans(self, conn: Connection, group: Sequence[_Ticket]) -> None:
         """Whoever was routed by an older revision is routed again; the revision is locked until the commit."""
@@ -199,7 +204,20 @@ class Acceptor:
             self._routes = (revision, RouteTable(subscriptions.load_rules(conn)))
         for ticket in group:
             if ticket.plan.revision != revision:
-                ticket.plan = _plan(self._rt, *self._routes, ticket.draft, ticket.actor)
+                ticket.plan = plan_event(self._rt, *self._routes, ticket.draft, ticket.actor)
+            ticket.final = ticket.plan
+
+    def _note_depths(self, conn: Connection, group: Sequence[_Ticket]) -> None:
+        """Whoever was caused by a stored event is one deeper than that; too deep is taken for a loop and held."""
+        caused = [ticket for ticket in group if ticket.draft.causation_id]
+        if not caused:
+            return
+        depths = depths_of(conn, [str(ticket.draft.causation_id) for ticket in caused])
+        for ticket in caused:
+            above = depths.get(str(ticket.draft.causation_id))
+            if above is not None:
+                most = self._rt.settings.max_causation_depth
+                ticket.final = deepened(ticket.plan, above + 1, most, self._rt.new_id("aud"))
 
     def _answer_duplicates(self, conn: Connection, again: Sequence[_Ticket]) -> None:
         if not again:
@@ -214,25 +232,23 @@ class Acceptor:
             listed = tuple(AcceptedDelivery(*one) for one in stored.get(row.uid, ()))
             ticket.answer = Accepted(row.uid, row.id, True, row.status, listed)
 
-    def _tell(self, group: Sequence[_Ticket]) -> None:
+    def _tell(self, group: Sequence[_Ticket], given_way: Collection[str]) -> None:
         rt = self._rt
-        fresh = [one.answer for one in group if one.answer is not None and not one.answer.duplicate]
-        lanes = {rule.lane for ticket in group for rule in ticket.plan.matched if not rule.held}
+        fresh = [ticket for ticket in group if ticket.answer is not None and not ticket.answer.duplicate]
+        now = [row for ticket in fresh for row in ticket.final.deliveries if _is_due(row)]
+        lanes = {row["lane"] for row in now}
         if "default" in lanes:
             rt.queue.ring_soon("default")
         if "isolated" in lanes:
-            self._ring_isolated(group)
-        rt.live.tell(*(EventChanged(one.uid, one.status) for one in fresh))
-
-    def _ring_isolated(self, group: Sequence[_Ticket]) -> None:
-        lane_of = {rule.id: rule for ticket in group for rule in ticket.plan.matched}
-        self._rt.queue.ring_isolated(
-            (one.id, lane_of[one.subscription_id].timeout_s)
-            for ticket in group
-            if ticket.answer is not None and not ticket.answer.duplicate
-            for one in ticket.answer.deliveries
-            if lane_of[one.subscription_id].lane == "isolated" and one.state == "pending"
+            limits = {rule.id: rule.timeout_s for ticket in fresh for rule in ticket.plan.matched}
+            rt.queue.ring_isolated((row["id"], limits[row["subscription_id"]]) for row in now if _is_alone(row))
+        rt.live.tell(
+            *(EventChanged(one.uid, one.answer.status) for one in fresh if one.answer),
+            *(EventChanged(uid, "") for uid in given_way),
         )
+        for ticket in fresh:
+            if ticket.final.is_looping:
+                warn_of_loop(rt, ticket.final.event)
 
 
 def consider(rt: Runtime, draft: EventDraft) -> list[Considered]:
@@ -254,70 +270,34 @@ def record_refusal(rt: Runtime, actor: Actor, slug: str, faults: Sequence[Fault]
         raise_counts(conn, Counter({(minute_of(now), "", "rejected", 0): 1}))
 
 
-def _plan(rt: Runtime, revision: int, routes: RouteTable, draft: EventDraft, actor: Actor) -> _Plan:
-    now, uid = rt.clock(), rt.new_id("evt")
-    matched = tuple(one.rule for one in routes.route(draft, now) if one.matched)
-    rows = [_delivery_row(uid, rule, rt.new_id("dlv"), now) for rule in matched]
-    entry = audit.entry(
-        id=rt.new_id("aud"),
-        at=now,
-        actor=actor,
-        action="event.published",
-        target_kind="event",
-        target_id=uid,
-        target_name=draft.type,
-        details={"source": draft.source, "id": draft.id or uid, "deliveries": len(rows)},
-    )
-    return _Plan(revision, matched, _event_row(uid, draft, actor, len(rows), now), rows, entry)
+def _is_due(row: dict[str, Any]) -> bool:
+    return bool(row["state"] == "pending" and row["due_at"] <= row["created_at"])
 
 
-def _event_row(uid: str, draft: EventDraft, actor: Actor, total: int, now: datetime) -> dict[str, Any]:
-    return {
-        "uid": uid,
-        "id": draft.id or uid,
-        "source": draft.source,
-        "type": draft.type,
-        "version": draft.version,
-        "subject": draft.subject,
-        "timestamp": draft.timestamp,
-        "received_at": now,
-        "payload": draft.payload_text,
-        "labels": dict(draft.labels),
-        "received_by": f"{actor.kind}:{actor.id}"[:64],
-        "correlation_id": draft.correlation_id,
-        "causation_id": draft.causation_id,
-        "trace_id": draft.trace_id,
-        "total": total,
-        "open": total,
-    }
-
-
-def _delivery_row(event_uid: str, rule: Rule, id: str, now: datetime) -> dict[str, Any]:
-    return {
-        "id": id,
-        "event_uid": event_uid,
-        "subscription_id": rule.id,
-        "handler": rule.handler,
-        "lane": rule.lane,
-        "state": "held" if rule.held else "pending",
-        "due_at": now,
-        "created_at": now,
-    }
+def _is_alone(row: dict[str, Any]) -> bool:
+    """Runs in a process of its own, and nothing is to be asked before."""
+    return row["lane"] == "isolated" and not row.get("gated")
 
 
 def _accepted(ticket: _Ticket) -> Accepted:
-    plan = ticket.plan
+    plan = ticket.final
     listed = tuple(
-        AcceptedDelivery(row["id"], rule.id, rule.name, row["state"])
+        AcceptedDelivery(row["id"], rule.id, rule.name, row["state"], row.get("reason"))
         for row, rule in zip(plan.deliveries, plan.matched, strict=True)
     )
-    status = "processing" if listed else "unrouted"
-    return Accepted(ticket.uid, plan.event["id"], False, status, listed)
+    return Accepted(ticket.uid, plan.event["id"], False, _status(plan), listed)
 
 
-def _counts(fresh: Sequence[_Ticket], again: Sequence[_Ticket], minute: int) -> Counter[tuple[int, str, str, int]]:
+def _status(plan: Plan) -> str:
+    """As the database works it out. An event whose deliveries were all skipped has nothing left to do: succeeded."""
+    if plan.is_plain or any(row["state"] != "skipped" for row in plan.deliveries):
+        return "processing" if plan.deliveries else "unrouted"
+    return "succeeded"
+
+
+def _counts(fresh: Sequence[_Ticket], duplicates: int, minute: int) -> Counter[tuple[int, str, str, int]]:
     counts: Counter[tuple[int, str, str, int]] = Counter()
     counts[minute, "", "accepted", 0] = len(fresh)
     counts[minute, "", "unrouted", 0] = sum(not ticket.plan.matched for ticket in fresh)
-    counts[minute, "", "duplicate", 0] = len(again)
+    counts[minute, "", "duplicate", 0] = duplicates
     return +counts

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import logging
+from collections.abc import Mapping
+from typing import Any, Literal
 
+from webapp.domain.errors import HubError
 from webapp.live import NotificationCreated
 from webapp.runtime import Runtime
 from webapp.store.notifications import add_notification
+
+log = logging.getLogger(__name__)
 
 Severity = Literal["info", "success", "warning", "error"]
 
@@ -44,3 +49,25 @@ def notify(
     if shown == fresh:
         rt.live.tell(NotificationCreated(fresh, severity))
     return shown
+
+
+def warn_of_loop(rt: Runtime, event: Mapping[str, Any]) -> None:
+    """Events that cause one another without end: this one was stored, its deliveries are held for a person to judge."""
+    log.warning(
+        "%s was held: %d events caused one another", event["uid"], event["depth"],
+        extra={"action": "loop_held", "event_uid": event["uid"]},
+    )  # fmt: skip
+    body = f"{event['depth']} events caused one another, one after the other. Release or cancel the deliveries of the last."
+    link, key = f"/events/{event['uid']}", f"loop:{event['type']}"[:200]
+    try:
+        notify(
+            rt,
+            "warning",
+            f"A loop of {event['type']} was stopped",
+            body,
+            link=link,
+            event_uid=event["uid"],
+            dedupe_key=key,
+        )
+    except HubError as error:  # the event is stored and held; that counts
+        log.warning("nobody could be told of the loop: %s", error)

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import Conflict, NotFound
-from webapp.domain.routing import Rule
+from webapp.domain.policies import Policies
+from webapp.domain.routing import NO_POLICIES, Rule
 from webapp.store.tables import handlers, meta, subscriptions
 
 ROUTES_REVISION = "routes_revision"
@@ -86,6 +87,8 @@ def rule_of(row: Any, isolated: Collection[str]) -> Rule:
         lane="isolated" if row.handler in isolated else "default",
         held=row.paused_at is not None,
         timeout_s=row.timeout_ms / 1000,
+        policies=Policies.from_json(row.policies) if row.policies else NO_POLICIES,
+        mode=row.mode,
     )
 
 
