@@ -53,7 +53,6 @@ class Verb(StrEnum):
     REVIVE = "revive"  # by a person: try a dead one again
     HASTEN = "hasten"  # by a person: do not wait
     SUPERSEDE = "supersede"  # a debounce keeps a later one instead
-    SUPERSEDE = "supersede"  # a debounce keeps a later one instead
 
 
 S, V = State, Verb
@@ -84,8 +83,6 @@ TRANSITIONS: Mapping[tuple[State, Verb], State] = {
     (S.RUNNING, V.STOP): S.CANCELLED,
     (S.DEAD, V.REVIVE): S.PENDING,
     (S.WAITING, V.HASTEN): S.PENDING,
-    (S.PENDING, V.SUPERSEDE): S.SKIPPED,
-    (S.HELD, V.SUPERSEDE): S.SKIPPED,
     (S.PENDING, V.SUPERSEDE): S.SKIPPED,
     (S.HELD, V.SUPERSEDE): S.SKIPPED,
 }
