@@ -13,6 +13,7 @@ from webapp.web.edge import Edge
 from webapp.web.pages import (
     api_docs,
     audit,
+    backtest,
     deliveries,
     events,
     explain,
@@ -34,8 +35,8 @@ from webapp.web.pages import (
 )
 
 PAGES = (
-    overview, events, explain, submit, deliveries, error_pages, subscriptions, subscription_edit, notifications, workers,
-    performance, audit, schedules, settings_pages, api_docs, session, setup, problems,
+    overview, events, explain, submit, deliveries, error_pages, subscriptions, subscription_edit, backtest,
+    notifications, workers, performance, audit, schedules, settings_pages, api_docs, session, setup, problems,
 )  # fmt: skip
 
 
