@@ -78,6 +78,15 @@ def test_isolated_handler_that_holds_the_interpreter_is_ended(crew: Crew, handle
     assert worker.poll() is None
 
 
+def test_isolated_handler_that_asked_for_more_time_is_not_ended_at_its_first_limit(crew: Crew) -> None:
+    crew.subscribe("t.holds-extended", **ONE_TRY)
+    crew.worker("--isolated")
+    crew.beat()
+    accepted = crew.send("t.holds-extended")
+    crew.wait_for(accepted, "succeeded", 25)
+    assert [a.outcome for a in crew.attempts(accepted)] == ["succeeded"]
+
+
 def test_lease_is_kept_while_a_handler_takes_longer_than_it(crew: Crew) -> None:
     crew.subscribe("t.slow", timeout_ms=30_000)
     crew.subscribe("t.slow-alone", timeout_ms=30_000)

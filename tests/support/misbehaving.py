@@ -165,6 +165,17 @@ class HoldsInterpreter(EventHandler):
         ctypes.PyDLL(None).sleep(60)
 
 
+class HoldsExtended(EventHandler):
+    """Asks for more time before it holds the interpreter."""
+
+    name = "t.holds-extended"
+    isolated = True
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        ctx.extend(30)
+        ctypes.PyDLL(None).sleep(7)
+
+
 class Backtracks(EventHandler):
     name = "t.backtracks"
     isolated = True
