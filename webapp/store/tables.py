@@ -148,6 +148,7 @@ deliveries = Table(
     Column("cancel_requested_by", Text),
     Column("dismissed_at", Instant),  # a dead one that needs no action any more, says dismissed_by
     Column("dismissed_by", Text),
+    Column("operation_id", _id()),  # bulk operation that last acted on it, or made it
     Column("attempt", Integer, nullable=False, server_default="0"),  # number of the running or last attempt
     Column("tries_used", Integer, nullable=False, server_default="0"),  # attempts that count against the policy
     Column("crashes", Integer, nullable=False, server_default="0"),  # attempts that took their worker down
@@ -252,6 +253,14 @@ deliveries = Table(
         "id",
         sqlite_where=text("state = 'dead' AND dismissed_at IS NULL"),
         postgresql_where=text("state = 'dead' AND dismissed_at IS NULL"),
+    ),
+    # what became of a bulk operation's deliveries
+    Index(
+        "ix_deliveries_operation",
+        "operation_id",
+        "state",
+        sqlite_where=text("operation_id IS NOT NULL"),
+        postgresql_where=text("operation_id IS NOT NULL"),
     ),
     Index("ix_deliveries_state_id", "state", "id"),
     Index("ix_deliveries_subscription_id_id", "subscription_id", "id"),
