@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from jobs.context import Context
+from jobs.context import Context, TimeIsUp
 from jobs.handlers.base import EventHandler, Invalid, Permanent
 from webapp.domain.events import Event
 from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Skip, Snooze
@@ -22,4 +22,5 @@ __all__ = [
     "Retry",
     "Skip",
     "Snooze",
+    "TimeIsUp",
 ]
