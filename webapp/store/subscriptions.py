@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, text, update
 
 from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import Conflict, NotFound
@@ -94,6 +94,8 @@ def rule_of(row: Any, isolated: Collection[str]) -> Rule:
 
 def replace_handlers(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Write the catalogue; answers whether it changed. ``rows`` hold every column but ``seen_at`` may differ."""
+    if conn.dialect.name == "postgresql":  # workers start together: one after the other, while others may read
+        conn.execute(text("LOCK TABLE handlers IN EXCLUSIVE MODE"))
     known = {row.name: row for row in conn.execute(select(handlers))}
     changed = set(known) != {row["name"] for row in rows} or any(
         (known[row["name"]].isolated, known[row["name"]].options_schema, known[row["name"]].description)
