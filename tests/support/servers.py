@@ -197,7 +197,7 @@ def _copied(bin_dir: Path, home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def private_postgres(durable: bool = False) -> Iterator[Postgres]:
+def private_postgres(durable: bool = False, **options: str) -> Iterator[Postgres]:
     """A PostgreSQL of our own from the wheel; as root it runs as ``nobody``. ``durable`` keeps fsync on."""
     bin_dir = _postgres_bin()
     with short_directory() as home:
@@ -212,7 +212,7 @@ def private_postgres(durable: bool = False) -> Iterator[Postgres]:
                 os.chown(folder, identity["user"], identity["group"])
         init = [bin_dir / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
         subprocess.run(init, check=True, capture_output=True, cwd="/", **identity)
-        command = [str(bin_dir / "postgres"), "-D", str(data), *_postgres_options(sockets, durable)]
+        command = [str(bin_dir / "postgres"), "-D", str(data), *_postgres_options(sockets, durable, options)]
         cluster = Postgres(home, command, identity)
         try:
             cluster.start()
@@ -229,11 +229,12 @@ def _unprivileged() -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _postgres_options(sockets: Path, durable: bool) -> list[str]:
+def _postgres_options(sockets: Path, durable: bool, more: dict[str, str]) -> list[str]:
     options = {"listen_addresses": "", "unix_socket_directories": str(sockets), "max_connections": "200"}
     options |= {"shared_buffers": "64MB", "jit": "off"}
     if not durable:
         options |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes", "autovacuum"), "off")
+    options |= more
     return [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
 
 
