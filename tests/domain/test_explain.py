@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from webapp.domain.conditions import event_view, parse_condition
 from webapp.domain.events import Event
 from webapp.domain.explain import Happened, Known, Verdict, blame, explain
+from webapp.domain.policies import parse_policies
 from webapp.domain.routing import Rule
 
 AT = datetime(2026, 11, 23, 13, 30, tzinfo=UTC)
@@ -23,9 +24,12 @@ def _event(**payload: Any) -> Event:
     return Event("1", "order.paid", payload, AT, "tests", received_at=AT)
 
 
-def _known(pattern: str = "order.*", condition: Any = None, *, held: bool = False, **more: Any) -> Known:
-    rule = Rule("sub_1", "One", pattern, None if condition is None else parse_condition(condition), "log", held=held)
-    return Known(rule, **{"created_at": AT - HOUR, "updated_at": AT - HOUR} | more)
+def _known(
+    pattern: str = "order.*", condition: Any = None, *, rule: dict[str, Any] | None = None, **more: Any
+) -> Known:
+    tree = None if condition is None else parse_condition(condition)
+    made = Rule("sub_1", "One", pattern, tree, "log", **rule or {})
+    return Known(made, **{"created_at": AT - HOUR, "updated_at": AT - HOUR} | more)
 
 
 def _verdict(known: Known, *, delivered: bool = False, **payload: Any) -> Verdict:
@@ -54,7 +58,7 @@ def test_pattern_that_does_not_fit_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("more", "would"),
-    [({}, "run"), ({"held": True}, "held"), ({"is_shadow": True}, "shadow"), ({"deleted_at": AT + HOUR}, "skip"),
+    [({}, "run"), ({"rule": {"held": True}}, "held"), ({"rule": {"mode": "shadow"}}, "shadow"), ({"deleted_at": AT + HOUR}, "skip"),
      ({"is_broken": True}, "skip")],
 )  # fmt: skip
 def test_what_would_be_done_follows_from_the_state_of_the_subscription(more: dict[str, Any], would: str) -> None:
@@ -65,11 +69,15 @@ def test_what_would_be_done_follows_from_the_state_of_the_subscription(more: dic
 
 NOTES: list[tuple[dict[str, Any], bool, str]] = [
     ({}, True, "matched"),
-    ({"held": True}, True, "matched; today it would be held, because it is paused"),
+    ({"rule": {"held": True}}, True, "matched; today it would be held, because it is paused"),
     ({"condition": BIG}, True, "matched then, would not match today"),
     ({"deleted_at": AT + HOUR}, True, "matched then, was deleted since"),
     ({"created_at": AT + HOUR}, False, "did not exist yet; today it would run"),
-    ({"created_at": AT + HOUR, "held": True}, False, "did not exist yet; today it would be held, because it is paused"),
+    (
+        {"created_at": AT + HOUR, "rule": {"held": True}},
+        False,
+        "did not exist yet; today it would be held, because it is paused",
+    ),
     ({"created_at": AT + HOUR, "condition": BIG}, False, "did not exist yet"),
     ({"updated_at": AT + HOUR}, False, "was changed since; today it would run"),
     ({"updated_at": AT + HOUR, "condition": BIG}, False, "was changed since"),
@@ -88,6 +96,24 @@ def test_difference_between_then_and_today_is_told(more: dict[str, Any], deliver
 def test_event_that_was_never_sent_has_no_past() -> None:
     (verdict,) = explain(_event(), [_known(created_at=AT + HOUR)], at=AT)
     assert (verdict.would, verdict.note, verdict.happened) == ("run", "", None)
+
+
+LIMIT = {"rate_limit": {"limit": 1, "period": "1m"}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "outlook"),
+    [
+        ({}, "would run"),
+        ({"held": True, "why_held": "breaker"}, "would be held, because its circuit breaker is open"),
+        ({"held": True, "why_held": "releasing"}, "would be held, until those before it are released"),
+        ({"mode": "shadow"}, "would be recorded only, as its mode is shadow"),
+        ({"policies": parse_policies(LIMIT)}, "would run, unless its rate limit skips it"),
+    ],
+)
+def test_outlook_says_what_would_be_done(rule: dict[str, Any], outlook: str) -> None:
+    (verdict,) = explain(_event(), [_known(rule=rule)], at=AT)
+    assert verdict.outlook == outlook
 
 
 def test_relative_times_are_those_of_when_the_event_came() -> None:

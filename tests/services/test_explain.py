@@ -90,6 +90,18 @@ def test_stored_event_tells_then_from_today(rt: Runtime, clock: Clock, operator:
     }
 
 
+def test_shadows_and_open_breakers_are_told(rt: Runtime) -> None:
+    make_subscription(rt, name="Shadow", mode="shadow")
+    broken = make_subscription(rt, name="Broken")
+    with rt.db.write() as conn:
+        conn.execute(tables.gates.insert(), {"subscription_id": broken, "breaker": "open"})
+    outlooks = {one.rule.name: one.outlook for one in explain_draft(rt, _draft(rt)).verdicts}
+    assert outlooks == {
+        "Shadow": "would be recorded only, as its mode is shadow",
+        "Broken": "would be held, because its circuit breaker is open",
+    }
+
+
 def test_deleted_subscription_can_be_asked_for(rt: Runtime, clock: Clock) -> None:
     gone = make_subscription(rt, deleted_at=clock() - timedelta(hours=1))
     found = explain_event(rt, _event(rt, make_event(rt)), gone)
@@ -115,7 +127,8 @@ def test_only_so_many_subscriptions_are_asked_those_with_deliveries_first(
     uid, last = make_event(sqlite_rt), make_subscription(sqlite_rt, name="last")
     make_delivery(sqlite_rt, uid, last)
     found = explain_event(sqlite_rt, _event(sqlite_rt, uid))
-    assert ({one.rule.name for one in found.verdicts}, found.total) == ({"last", "a"}, 4)
+    assert found.verdicts[0].rule.name == "last"
+    assert (len(found.verdicts), found.total) == (2, 4)
 
 
 def test_condition_that_is_not_understood_any_more_matches_nothing(sqlite_rt: Runtime) -> None:

@@ -18,7 +18,11 @@ from webapp.domain.routing import RouteTable, Rule
 Would = Literal["run", "shadow", "held", "skip"]
 Reason = Literal["pattern", "condition", "deleted"]
 
-SAID = {"run": "run", "shadow": "be recorded only, as its mode is shadow", "held": "be held, because it is paused"}
+HELD = {
+    "paused": "because it is paused",
+    "breaker": "because its circuit breaker is open",
+    "releasing": "until those before it are released",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,6 @@ class Known:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
-    is_shadow: bool = False
     is_broken: bool = False
 
 
@@ -72,6 +75,11 @@ class Verdict:
     def rule(self) -> Rule:
         """The rule of today."""
         return self.known.rule
+
+    @property
+    def outlook(self) -> str:
+        """What would be done, in words: ``would run``; "" when it is skipped."""
+        return "" if self.would == "skip" else f"would {_said(self.rule, self.would)}"
 
 
 def explain(
@@ -137,27 +145,47 @@ def _failure(known: Known, event_type: str, fits: bool, matched: bool, trace: Tr
 def _would(known: Known, failure: Failure | None) -> Would:
     if failure is not None:
         return "skip"
-    if known.is_shadow:
+    if known.rule.mode == "shadow":
         return "shadow"
     return "held" if known.rule.held else "run"
 
 
+def _said(rule: Rule, would: Would) -> str:
+    if would == "shadow":
+        return "be recorded only, as its mode is shadow"
+    if would == "held":
+        return f"be held, {HELD.get(rule.why_held, rule.why_held)}"
+    policies = rule.policies
+    asked = [
+        ("rate limit", policies.rate_limit),
+        ("window for duplicates", policies.dedupe),
+        ("debounce", policies.debounce),
+    ]
+    names = [name for name, policy in asked if policy is not None]
+    return f"run, unless its {' or '.join(names)} skips it" if names else "run"
+
+
 def _note(known: Known, would: Would, happened: Happened | None, at: datetime) -> str:
     """In words: what happened then, set against what would happen today."""
+    today = "" if would == "skip" else f"today it would {_said(known.rule, would)}"
     if happened is not None:
-        return _note_of_delivered(known, would)
+        return _note_of_delivered(known, would, today)
     if known.created_at > at:
-        return "did not exist yet" if would == "skip" else f"did not exist yet; today it would {SAID[would]}"
+        return _joined("did not exist yet", today)
     if known.deleted_at is not None:
         return "was deleted before this event" if known.deleted_at <= at else "was deleted since"
     if known.updated_at > at:
-        return "was changed since" if would == "skip" else f"was changed since; today it would {SAID[would]}"
-    return "" if would == "skip" else f"has no delivery of this event on record; today it would {SAID[would]}"
+        return _joined("was changed since", today)
+    return today and f"has no delivery of this event on record; {today}"
 
 
-def _note_of_delivered(known: Known, would: Would) -> str:
+def _note_of_delivered(known: Known, would: Would, today: str) -> str:
     if known.deleted_at is not None:
         return "matched then, was deleted since"
     if would == "skip":
         return "matched then, would not match today"
-    return "matched" if would == "run" else f"matched; today it would {SAID[would]}"
+    return "matched" if would == "run" else _joined("matched", today)
+
+
+def _joined(then: str, today: str) -> str:
+    return f"{then}; {today}" if today else then

@@ -16,7 +16,7 @@ from webapp.domain.explain import Happened, Known
 from webapp.domain.routing import RouteTable, Rule
 from webapp.store.engine import within
 from webapp.store.subscriptions import rule_of
-from webapp.store.tables import deliveries, subscriptions
+from webapp.store.tables import deliveries, gates, subscriptions
 
 
 def fitting_ids(conn: Connection, event_type: str, alive_at: datetime | None = None) -> list[str]:
@@ -31,8 +31,10 @@ def fitting_ids(conn: Connection, event_type: str, alive_at: datetime | None = N
 
 def known_subscriptions(conn: Connection, ids: Sequence[str]) -> list[Known]:
     """These subscriptions, deleted or not, oldest first."""
-    found = select(subscriptions).where(within(conn, subscriptions.c.id, ids)).order_by(subscriptions.c.id)
-    return [_known(row) for row in conn.execute(found)] if ids else []
+    joined = subscriptions.outerjoin(gates, gates.c.subscription_id == subscriptions.c.id)
+    found = select(subscriptions, gates.c.breaker, gates.c.release_pace).select_from(joined)
+    chosen = found.where(within(conn, subscriptions.c.id, ids)).order_by(subscriptions.c.id)
+    return [_known(row) for row in conn.execute(chosen)] if ids else []
 
 
 def happened(conn: Connection, event_uid: str, limit: int) -> dict[str, Happened]:
@@ -57,5 +59,4 @@ def _known(row: Any) -> Known:
     except Refused:
         held = row.paused_at is not None
         rule, is_broken = Rule(row.id, row.name, row.pattern, None, row.handler, held=held), True
-    is_shadow = row.mode == "shadow"
-    return Known(rule, row.created_at, row.updated_at, row.deleted_at, is_shadow=is_shadow, is_broken=is_broken)
+    return Known(rule, row.created_at, row.updated_at, row.deleted_at, is_broken)

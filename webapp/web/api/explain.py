@@ -90,6 +90,7 @@ def _verdict_json(one: Verdict) -> dict[str, Any]:
         "clauses": [] if one.trace is None else [clause.to_json() for clause in one.trace.clauses],
         "failed": None if one.failure is None else one.failure.to_json(),
         "would": one.would,
+        "outlook": one.outlook,
         "happened": None
         if happened is None
         else {"delivery_id": happened.delivery_id, "state": happened.state, "links": links_of_delivery(happened.delivery_id)},
@@ -119,7 +120,7 @@ SCHEMAS: dict[str, Any] = {
     },
     "Verdict": {
         "type": "object",
-        "required": ["subscription", "pattern", "pattern_fits", "matched", "clauses", "failed", "would", "happened", "note"],
+        "required": ["subscription", "pattern", "pattern_fits", "matched", "clauses", "failed", "would", "outlook", "happened", "note"],
         "additionalProperties": False,
         "properties": {
             "subscription": {
@@ -144,8 +145,9 @@ SCHEMAS: dict[str, Any] = {
             "would": {
                 "type": "string",
                 "enum": ["run", "shadow", "held", "skip"],
-                "description": "What would be done today: run; recorded only (shadow); held, as it is paused; nothing.",
+                "description": "What would be done today: run; recorded only (shadow); held, as it is paused or so; nothing.",
             },
+            "outlook": {"type": "string", "description": "The same for people: would be held, because it is paused."},
             "happened": {
                 "type": ["object", "null"],
                 "description": "The newest delivery that a stored event led to here.",
