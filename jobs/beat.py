@@ -43,6 +43,7 @@ class Beat:
         if gap > GAP_S + self._rt.settings.sweep_s:
             log.warning("asleep for %.0f s: nobody is judged this round", gap, extra={"action": "beat_gap"})
             self._recovering_until = now + self._rt.settings.heartbeat_s + 1.0
+        self._attempt("expire", lambda: upkeep.expire(self._rt))
         if now >= self._recovering_until:
             self._attempt("rescue", lambda: upkeep.rescue(self._rt))
             if now - self._pruned >= PRUNE_S:

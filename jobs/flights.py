@@ -30,6 +30,7 @@ from jobs.runner import (
 )
 from webapp.domain.lifecycle import CancelEnd
 from webapp.domain.outcomes import Done, Skip
+from webapp.services.cause import CAUSE
 from webapp.store.deliveries import Claimed, Finished
 
 log = logging.getLogger(__name__)
@@ -224,6 +225,7 @@ class FlightLoop:
 
     async def _fly(self, flight: Flight) -> None:
         CURRENT.set(flight.ctx)  # of this task and of the threads that it asks for help
+        CAUSE.set(flight.claimed.event_uid)
         ending = too_late_ending(flight.claimed, flight.started_at)
         ending = ending or await run_attempt(flight.claimed, flight.ctx, self._find)
         self._touch_down(flight, timed_out_ending(flight.limit) if flight.timed_out else ending)

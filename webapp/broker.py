@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from webapp.domain.access import SYSTEM, Actor
@@ -17,6 +18,7 @@ from webapp.domain.subscriptions import parse_subscription
 from webapp.runtime import Runtime, build_runtime
 from webapp.services import catalog, subscriptions
 from webapp.services.accept import Accepted, Acceptor
+from webapp.services.cause import CAUSE
 from webapp.settings import Settings
 from webapp.store.status import status_json
 
@@ -34,18 +36,32 @@ class Broker:
         """A broker on the database and Redis that the settings name."""
         return cls(build_runtime(settings))
 
-    async def publish(self, event: Event | Mapping[str, Any]) -> Accepted:
+    async def publish(
+        self,
+        event: Event | Mapping[str, Any],
+        *,
+        deliver_at: datetime | str | None = None,
+        delay: timedelta | float | str | None = None,
+    ) -> Accepted:
         """Accept an event. When this returns, it is on disk and routed.
 
-        A mapping is checked like a request of the JSON API and raises ``Refused`` with every fault.
+        A mapping is checked like a request of the JSON API and raises ``Refused`` with every fault. Its deliveries are
+        due at once, or at ``deliver_at``, or after ``delay`` (a timedelta, seconds, or text such as ``10m``). Inside a
+        handler the event is marked as caused by the one that is handled, unless it names a cause itself.
         """
         if not self._actor.can("publish"):
             raise Forbidden("Your role does not allow publishing.")
         now = self._rt.clock()
+        wait = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        then = deliver_at.isoformat() if isinstance(deliver_at, datetime) else deliver_at
+        timing = {name: value for name, value in (("deliver_at", then), ("delay", wait)) if value is not None}
         if isinstance(event, Event):
-            draft = draft_of(event, now)
+            draft = draft_of(event, now, timing=timing)
         else:
-            draft = parse_event(through_json(dict(event)), default_source="python", now=now)
+            draft = parse_event(through_json({**event, **timing}), default_source="python", now=now)
+        cause = CAUSE.get()
+        if cause is not None and draft.causation_id is None:
+            draft = replace(draft, causation_id=cause)
         return await asyncio.to_thread(self._acceptor.accept, draft, self._actor)
 
     async def subscribe(

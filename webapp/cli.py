@@ -118,15 +118,25 @@ def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--id", "event_id", help="Unique within the source; sent again, nothing is stored.")
 @click.option("--subject", help="What it is about.")
 @click.option("--label", "labels", multiple=True, help="name=value; may be repeated.")
+@click.option("--deliver-at", help="Not before: 2026-11-23T14:00:00Z.")
+@click.option("--delay", help='Not before this has passed: "10m".')
 @told
 def publish(
-    event_type: str, source: str, payload: str, event_id: str | None, subject: str | None, labels: tuple[str, ...]
+    event_type: str,
+    source: str,
+    payload: str,
+    event_id: str | None,
+    subject: str | None,
+    labels: tuple[str, ...],
+    deliver_at: str | None,
+    delay: str | None,
 ) -> None:
     """Publish an event of TYPE; prints its id and where it went."""
     rt = get_runtime()
     document = {
         "type": event_type, "source": source, "payload": _document(payload), "id": event_id,
         "subject": subject, "labels": _labels(labels),
+        "deliver_at": deliver_at, "delay": delay,
     }  # fmt: skip
     draft = parse_event(document, default_source="cli", now=rt.clock())
     accepted = get_acceptor().accept(draft, _me())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from tests.services.test_operate import end, take
+from tests.support.factories import row_of
 from webapp.broker import Broker
 from webapp.domain.access import Actor
 from webapp.domain.errors import Forbidden, NotFound, Refused
@@ -14,6 +16,8 @@ from webapp.domain.events import Event
 from webapp.domain.outcomes import Discard
 from webapp.runtime import Runtime
 from webapp.services.catalog import HandlerInfo, register_handlers
+from webapp.services.cause import CAUSE
+from webapp.store.tables import events
 
 
 def run(coroutine: object) -> object:
@@ -45,6 +49,28 @@ def test_publish_routes_to_what_was_subscribed(rt: Runtime, broker: Broker) -> N
     assert (claimed.event.id, claimed.event.source, claimed.policy.preset) == ("o-1", "shop", "patient")
     assert (claimed.policy.max_age_s, claimed.policy.never_retry) == (86400, ("ValueError",))
     assert claimed.timeout.total_seconds() == 90
+
+
+def test_publish_can_be_delayed_and_names_its_cause(rt: Runtime, broker: Broker) -> None:
+    async def scenario() -> None:
+        await broker.subscribe("order.*", "log")
+        cause = await broker.publish({"type": "order.created"})
+        CAUSE.set(cause.uid)  # as inside a handler
+        event = Event(id="o-1", type="order.paid", payload={})
+        answers = [
+            await broker.publish(event, delay=timedelta(minutes=10)),
+            await broker.publish({"type": "order.paid"}, deliver_at=rt.clock() + timedelta(minutes=20)),
+            await broker.publish({"type": "order.paid", "causation_id": "mine"}),
+        ]
+        stored = [row_of(rt, events, one.uid) for one in answers]
+        assert [row.causation_id for row in stored] == [cause.uid, cause.uid, "mine"]
+        assert [row.depth for row in stored] == [1, 1, 0]
+        later = [None if row.deliver_at is None else row.deliver_at - rt.clock() for row in stored]
+        assert later == [timedelta(minutes=10), timedelta(minutes=20), None]
+        with pytest.raises(Refused):
+            await broker.publish(event, delay="1h", deliver_at="2026-11-23T14:00:00Z")
+
+    run(scenario())
 
 
 def test_get_status_has_the_promised_shape(rt: Runtime, broker: Broker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ def test_publish_and_status(run: Any, sqlite_rt: Runtime, tmp_path: Path) -> Non
         assert (document["event_id"], document["status"]) == (uid, "processing")
     (audit, *_) = (row for row in make.rows_of(sqlite_rt, tables.audit) if row.action == "event.published")
     assert (audit.actor_kind, audit.actor_id) == ("system", "cli")
+
+
+def test_publish_for_later(run: Any, sqlite_rt: Runtime) -> None:
+    uid = run("publish", "order.paid", "--delay", "10m").output.split()[0]
+    then = sqlite_rt.clock() + timedelta(minutes=10)
+    assert make.row_of(sqlite_rt, tables.events, uid).deliver_at == then
+    again = run("publish", "order.paid", "--deliver-at", "2020-01-01T00:00:00Z")
+    assert (again.exit_code, "/deliver_at" in again.output) == (1, True)
 
 
 def test_publish_tells_of_a_duplicate(run: Any) -> None:

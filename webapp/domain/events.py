@@ -142,8 +142,13 @@ def parse_event(document: Any, *, default_source: str, now: datetime) -> EventDr
     )
 
 
-def draft_of(event: Event, now: datetime, default_source: str = "local") -> EventDraft:
-    """The draft of an event built by code, checked like one from outside. Raises ``Refused``."""
+def draft_of(
+    event: Event, now: datetime, default_source: str = "local", timing: Mapping[str, Any] | None = None
+) -> EventDraft:
+    """The draft of an event built by code, checked like one from outside. Raises ``Refused``.
+
+    ``timing`` may have ``deliver_at`` or ``delay``.
+    """
     document: dict[str, Any] = {
         "id": event.id or None,
         "type": event.type,
@@ -156,6 +161,7 @@ def draft_of(event: Event, now: datetime, default_source: str = "local") -> Even
         "correlation_id": event.correlation_id,
         "causation_id": event.causation_id,
         "trace_id": event.trace_id,
+        **(timing or {}),
     }
     return parse_event(through_json(document), default_source=default_source, now=now)
 

@@ -10,16 +10,20 @@ from datetime import timedelta
 from typing import Any
 
 from webapp.domain.access import SYSTEM
+from webapp.domain.instants import iso
 from webapp.live import EventChanged, WorkerChanged
 from webapp.runtime import Runtime
 from webapp.services.notify import notify
 from webapp.store import audit, outcomes
 from webapp.store.deliveries import due_isolated, due_lanes
+from webapp.store.intake import any_outdated
+from webapp.store.intake import expire as expire_deliveries
 from webapp.store.retention import drop_outdated, drop_silent_workers
 
 log = logging.getLogger(__name__)
 
 RESCUE_LIMIT = 500
+EXPIRE_LIMIT = 1000
 ISOLATED_LIMIT = 200
 WORKER_SILENT = timedelta(seconds=15)  # no heartbeat for this long: the worker is lost
 
@@ -53,6 +57,19 @@ def rescue(rt: Runtime) -> int:
     return len(rescued)
 
 
+def expire(rt: Runtime) -> int:
+    """Deliveries that were not started in time are dead, audited as the system's doing; answers how many."""
+    with rt.db.read() as conn:
+        if not any_outdated(conn, rt.clock()):
+            return 0
+    now = rt.clock()
+    with rt.db.write() as conn:
+        ended = expire_deliveries(conn, now=now, limit=EXPIRE_LIMIT)
+        audit.add_many(conn, [_expired(rt, row) for row in ended])
+    rt.live.tell(*{row.event_uid: EventChanged(row.event_uid, "") for row in ended}.values())
+    return len(ended)
+
+
 def prune(rt: Runtime) -> None:
     """Drop ended sessions, used links and old counters; report workers that fell silent."""
     now = rt.clock()
@@ -77,6 +94,14 @@ def _rescued(rt: Runtime, row: Any) -> dict[str, Any]:
     return audit.entry(
         id=rt.new_id("aud"), at=rt.clock(), actor=SYSTEM,
         action="delivery.rescued" if row.cancel_requested_at is None else "delivery.cancelled",
+        target_kind="delivery", target_id=row.id, details=details,
+    )  # fmt: skip
+
+
+def _expired(rt: Runtime, row: Any) -> dict[str, Any]:
+    details = {"event": row.event_uid, "due_at": iso(row.due_at), "expires_at": iso(row.expires_at)}
+    return audit.entry(
+        id=rt.new_id("aud"), at=rt.clock(), actor=SYSTEM, action="delivery.expired",
         target_kind="delivery", target_id=row.id, details=details,
     )  # fmt: skip
 

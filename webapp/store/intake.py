@@ -7,20 +7,22 @@ waits in a circle.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, text, tuple_, update
 
 from webapp.domain.lifecycle import Verb, sources_of
 from webapp.store.columns import Instant
+from webapp.store.counters import minute_of, raise_counts
 from webapp.store.engine import within
+from webapp.store.events import shift_counts
 from webapp.store.tables import deliveries, events, quotas
 
 # Written out, so that the planner can use the partial index.
 CAN_EXPIRE = text("deliveries.expires_at IS NOT NULL AND deliveries.state IN ('pending', 'waiting', 'held')")
-IS_LOOP = deliveries.c.reason == "loop"
 NOT_LOOP = or_(deliveries.c.reason.is_(None), deliveries.c.reason != "loop")
 
 
@@ -53,11 +55,7 @@ _FIRST = text(
     "RETURNING delivery_id"
 ).bindparams(*_INSTANTS, _OUTDATED)
 
-_LOCK = (
-    text(_INSERT + "n = quotas.n RETURNING at, delivery_id")
-    .bindparams(*_INSTANTS)
-    .columns(at=Instant)
-)
+_LOCK = text(_INSERT + "n = quotas.n RETURNING at, delivery_id").bindparams(*_INSTANTS).columns(at=Instant)
 
 
 def count_in_window(conn: Connection, place: Place, *, n: int, most: int, period: timedelta, now: datetime) -> int:
@@ -121,32 +119,31 @@ def depths_of(conn: Connection, keys: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def not_expired(now: datetime) -> ColumnElement[bool]:
-    """The delivery may still be started."""
-    return or_(deliveries.c.expires_at.is_(None), deliveries.c.expires_at > now)
-
-
 def any_outdated(conn: Connection, now: datetime) -> bool:
     """Whether a delivery came too late to be started."""
-    late = select(deliveries.c.id).where(CAN_EXPIRE, deliveries.c.expires_at <= now)
+    late = select(deliveries.c.id).where(CAN_EXPIRE, deliveries.c.expires_at < now)
     return conn.execute(late.limit(1)).first() is not None
 
 
 def expire(conn: Connection, *, now: datetime, limit: int) -> Sequence[Row[Any]]:
-    """Deliveries that were not started in time are dead; answers them as they were. Counts are the caller's."""
+    """Deliveries that were not started in time are dead: no try, but counted like any that died. Answers them."""
     d = deliveries.c
-    late = select(d.id, d.state).where(CAN_EXPIRE, d.expires_at <= now).order_by(d.expires_at, d.id).limit(limit)
+    late = select(d.id).where(CAN_EXPIRE, d.expires_at < now).order_by(d.expires_at, d.id).limit(limit)
     if conn.dialect.name == "postgresql":
         late = late.with_for_update(skip_locked=True)
-    before = {row.id: row.state for row in conn.execute(late)}
+    ids = list(conn.execute(late).scalars())
+    if not ids:
+        return []
     states = [str(state) for state in sources_of(Verb.EXPIRE)]
-    ended = (
+    ended = conn.execute(
         update(deliveries)
-        .where(within(conn, d.id, list(before)), d.state.in_(states))
-        .values(state="dead", reason="expired", finished_at=now, v=d.v + 1)
-        .returning(d.id, d.event_uid, d.subscription_id, d.expires_at)
-    )
-    return conn.execute(ended).all() if before else []
+        .where(within(conn, d.id, ids), d.state.in_(states))
+        .values(state="dead", reason="expired", finished_at=now, gated=False, v=d.v + 1)
+        .returning(d.id, d.event_uid, d.subscription_id, d.due_at, d.expires_at)
+    ).all()
+    shift_counts(conn, {uid: (-n, 0, n) for uid, n in Counter(row.event_uid for row in ended).items()})
+    raise_counts(conn, Counter((minute_of(now), row.subscription_id, "dead", 0) for row in ended))
+    return ended
 
 
 def drop_outdated_quotas(conn: Connection, now: datetime, limit: int = 5000) -> None:

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, or_
 
 from webapp.store.counters import minute_of
+from webapp.store.intake import drop_outdated_quotas
 from webapp.store.tables import counters, one_time_links, sessions, workers
 
 COUNTERS_KEPT = timedelta(days=8)
 
 
 def drop_outdated(conn: Connection, now: datetime) -> None:
-    """Ended sessions, links that ran out, counters older than eight days."""
+    """Ended sessions, links that ran out, counters older than eight days, quotas whose window is over."""
     conn.execute(delete(sessions).where(sessions.c.expires_at < now))
     conn.execute(
         delete(one_time_links).where(
@@ -21,6 +22,7 @@ def drop_outdated(conn: Connection, now: datetime) -> None:
         )
     )
     conn.execute(delete(counters).where(counters.c.minute < minute_of(now - COUNTERS_KEPT)))
+    drop_outdated_quotas(conn, now)
 
 
 def drop_silent_workers(conn: Connection, before: datetime) -> list[str]:
