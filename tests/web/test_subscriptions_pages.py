@@ -259,6 +259,18 @@ def test_tries_part_shows_the_day_and_where_the_greatest_age_cuts_off(signed_in:
     )
 
 
+def test_tries_part_promises_no_more_than_jitter_allows(signed_in: Person) -> None:
+    text = words(soup(signed_in.part("/subscriptions/tries?retry_mode=patient&max_age=2d")))
+    assert "at most 2 more would start after 12:00:00, 4 Mar" in text
+    assert text.endswith("then it is dead, at most 2 days after the first try")
+
+
+def test_tries_part_names_what_is_never_retried(signed_in: Person) -> None:
+    query = "retry_mode=quick&never_errors=ValueError&never_statuses=410,4xx"
+    text = words(soup(signed_in.part(f"/subscriptions/tries?{query}")))
+    assert text.endswith("at once, without a further try, after ValueError, HTTP 410, HTTP 4xx")
+
+
 def test_tries_part_plans_a_preset(signed_in: Person) -> None:
     page = soup(signed_in.part("/subscriptions/tries?retry_mode=patient&max_attempts=nonsense"))
     assert "10 at most" not in words(page)

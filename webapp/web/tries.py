@@ -38,8 +38,9 @@ class Schedule:
     tries: tuple[Try, ...]
     left_out: int
     jitter: bool
-    total: timedelta
+    total: timedelta  # with jitter: at most
     cut: int = 0  # tries that would start beyond the greatest age; fewer when jitter shortens the waits
+    barred: tuple[str, ...] = ()  # after these there is no further try
     last_start: datetime | None = None  # what the greatest age comes to
 
     @property
@@ -56,11 +57,15 @@ def schedule(policy: RetryPolicy, now: datetime) -> Schedule:
         planned.append(Try(n, wait, after, now + after))
     tries = [one for one in planned if not policy.is_over_age(one.after)]
     left_out = max(0, len(tries) - HEAD - TAIL)
+    jitter = policy.jitter and policy.delays_s is None
+    last_start = None if policy.max_age_s is None else now + timedelta(seconds=policy.max_age_s)
+    is_cut = len(tries) < len(planned)
     return Schedule(
         tries=tuple(tries if left_out == 0 else [*tries[:HEAD], *tries[-TAIL:]]),
         left_out=left_out,
-        jitter=policy.jitter and policy.delays_s is None,
-        total=tries[-1].after,
+        jitter=jitter,
+        total=last_start - now if last_start and is_cut and jitter else tries[-1].after,
         cut=len(planned) - len(tries),
-        last_start=None if policy.max_age_s is None else now + timedelta(seconds=policy.max_age_s),
+        barred=(*policy.never_retry, *(f"HTTP {status}" for status in policy.never_retry_statuses)),
+        last_start=last_start,
     )
