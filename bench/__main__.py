@@ -1,4 +1,4 @@
-"""``python -m bench [engine] [http] [browser] [memory] [--rounds N]``: everything side by side, in one run.
+"""``python -m bench [engine] [http] [browser] [memory] [scale] [--rounds N]``: everything side by side, in one run.
 
 The machine is shared and noisy: what is compared runs in turn, several rounds, and medians and spread are
 printed with the ratios. A target that is missed is printed as missed; this never fails a build.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-PIECES = ("engine", "http", "browser", "memory")
+PIECES = ("engine", "http", "browser", "memory", "scale")
 
 
 def main() -> int:
@@ -141,11 +141,43 @@ def run_memory(_rounds: int) -> None:
     print(f"{'all':24}{total:9.1f}\ntarget under 400 MB: {verdict(total < 400)}")
 
 
+def run_scale(rounds: int) -> None:
+    from bench import scale
+
+    with scale.databases() as kinds:
+        for kind, make in kinds.items():
+            title(f"Events accepted a second by one process, {kind}: 10 and 10,000 subscriptions")
+            small, large = scale.accept_rate(make("few"), 10), scale.accept_rate(make("many"), 10_000)
+            _print_pair("10 subscriptions", "10,000 subscriptions", small, large, rounds)
+            title(f"Deliveries claimed a second, {kind}: none and 1,000,000 stored")
+            small, large = scale.claim_rate(make("empty"), 0), scale.claim_rate(make("full"), 1_000_000)
+            _print_pair("none stored", "1,000,000 stored", small, large, rounds)
+        title("Deliveries a second on PostgreSQL, no-op handler, by workers")
+        for workers in (1, 4):
+            rates = [scale.many_workers(kinds["PostgreSQL"](f"w{workers}_{n}"), workers) for n in range(rounds)]
+            print(f"{workers} worker{'s' * (workers > 1):12}{spread(rates)}")
+    title("Webhooks of one worker against a server that answers after 1 s")
+    rate, most = scale.webhook_rate()
+    print(f"{rate:,.0f} deliveries a second, {most:,} calls under way at most")
+    print(f"target at least 500 a second: {verdict(rate >= 500)}")
+
+
+def _print_pair(name: str, other: str, small: Callable[[], float], large: Callable[[], float], rounds: int) -> None:
+    few, many = [], []
+    for turn in range(rounds):
+        for rates, measure in ((few, small), (many, large))[:: -1 if turn % 2 else 1]:
+            rates.append(measure())
+    print(f"{name:24}{spread(few)}\n{other:24}{spread(many)}")
+    share = statistics.median(many) / statistics.median(few)
+    print(f"target at least 80 %: {share:.0%}: {verdict(share >= 0.8)}")
+
+
 RUN: dict[str, Callable[[int], None]] = {
     "engine": run_engine,
     "http": run_http,
     "browser": run_browser,
     "memory": run_memory,
+    "scale": run_scale,
 }
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 
@@ -40,15 +41,20 @@ def measure(database_url: str, redis_url: str | None = None, n: int = COUNT) -> 
         upgrade(settings.database_url)
         rt = build_runtime(settings)
         stack.callback(rt.close)
-        stack.enter_context(_worker(rt))
-        _seed(rt, 1000)
-        _drained(rt)  # warm: imports, connections, caches
-        _seed(rt, n)
-        seeded = rt.clock()
-        _drained(rt)
-        ended = rt.clock()
-        began = _finished_at(rt, seeded, n // 10)
-        return (n - n // 10) / (ended - began).total_seconds()
+        stack.enter_context(worker(rt))
+        return rate(rt, n)
+
+
+def rate(rt: Runtime, n: int) -> float:
+    """Deliveries a second of the workers that are up, over ``n`` of them."""
+    _seed(rt, 1000)
+    _drained(rt)  # warm: imports, connections, caches
+    _seed(rt, n)
+    seeded = rt.clock()
+    _drained(rt)
+    ended = rt.clock()
+    began = _finished_at(rt, seeded, n // 10)
+    return (n - n // 10) / (ended - began).total_seconds()
 
 
 def _drained(rt: Runtime) -> None:
@@ -81,18 +87,28 @@ def _seed(rt: Runtime, n: int) -> None:
         events, deliveries = [], []
         for _ in range(min(CHUNK, n - first)):
             uid = rt.new_id("evt")
-            events.append({
-                "uid": uid, "id": uid, "source": "bench", "type": "bench.noop", "version": 1, "timestamp": now,
-                "received_at": now, "payload": '{"n":1}', "labels": {}, "received_by": "system:system",
-                "total": 1, "open": 1,
-            })  # fmt: skip
-            deliveries.append({
-                "id": rt.new_id("dlv"), "event_uid": uid, "subscription_id": subscription, "handler": "bench.noop",
-                "lane": "default", "state": "pending", "due_at": now, "created_at": now,
-            })  # fmt: skip
+            events.append(event_row(uid, now))
+            deliveries.append(delivery_row(rt.new_id("dlv"), uid, subscription, "bench.noop", now))
         with rt.db.write() as conn:
             conn.execute(t.events.insert(), events)
             conn.execute(t.deliveries.insert(), deliveries)
+
+
+def event_row(uid: str, now: datetime) -> dict[str, Any]:
+    """An event with one delivery."""
+    return {
+        "uid": uid, "id": uid, "source": "bench", "type": "bench.noop", "version": 1, "timestamp": now,
+        "received_at": now, "payload": '{"n":1}', "labels": {}, "received_by": "system:system",
+        "total": 1, "open": 1,
+    }  # fmt: skip
+
+
+def delivery_row(id: str, event_uid: str, subscription_id: str, handler: str, now: datetime) -> dict[str, Any]:
+    """A delivery that is due."""
+    return {
+        "id": id, "event_uid": event_uid, "subscription_id": subscription_id, "handler": handler,
+        "lane": "default", "state": "pending", "due_at": now, "created_at": now,
+    }  # fmt: skip
 
 
 def _subscription(rt: Runtime) -> str:
@@ -106,7 +122,8 @@ def _subscription(rt: Runtime) -> str:
 
 
 @contextlib.contextmanager
-def _worker(rt: Runtime) -> Iterator[None]:
+def worker(rt: Runtime) -> Iterator[None]:
+    """One worker process that is up."""
     env = {**os.environ, **rt.settings.to_env(), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-m", "jobs.worker"], env=env, cwd=ROOT)
     try:

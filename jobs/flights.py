@@ -41,6 +41,7 @@ SWEEP_S = 0.05
 FAREWELL_S = 0.5
 IDLE_SWEEP_S = 0.5
 LONGEST_S = 3600.0  # no attempt lasts longer than this, however often it asks
+STARTS_AT_ONCE = 200
 LOOK_AHEAD_S = 0.1  # claim what is likely to be started within this
 
 
@@ -201,10 +202,15 @@ class FlightLoop:
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
 
     def _fill(self) -> None:
+        started = 0
         while self._ready and len(self.flights) < self._concurrency:
+            if started == STARTS_AT_ONCE:  # the loop must come round: deadlines and answers wait for it
+                self.loop.call_soon(self._fill)
+                return
             claimed = self._ready.popleft()
             if claimed.id in self.owned:
                 self._take_off(claimed)
+                started += 1
 
     def _take_off(self, claimed: Claimed) -> None:
         now = self._tools.clock()
