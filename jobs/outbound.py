@@ -19,6 +19,7 @@ import aiohttp
 from yarl import URL
 
 CONNECT_TIMEOUT_S = 5.0  # name look-up, connection and TLS
+CONNECTS_AT_ONCE = 256  # thousands would overflow the queue of a server that listens, and time out in it
 KEPT_BYTES = 64 * 1024  # of an answer's body are handed to the handler
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"})
@@ -59,6 +60,18 @@ class Answer:
     def text(self, limit: int = KEPT_BYTES) -> str:
         """The beginning of the body as text."""
         return self.body[:limit].decode("utf-8", "replace")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens so many connections at a time; how many are open then is not limited here."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._turns = asyncio.Semaphore(CONNECTS_AT_ONCE)
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
+        async with self._turns, asyncio.timeout(CONNECT_TIMEOUT_S):
+            return await super()._create_connection(req, traces, timeout)
 
 
 class Outbound:
@@ -117,12 +130,12 @@ class Outbound:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=_Connector(
                     limit=0,  # the worker's concurrency is the limit
                     socket_factory=self._make_socket,
                     use_dns_cache=False,
                 ),
-                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S),
+                timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "Signalbox", "Accept-Encoding": "identity"},
                 auto_decompress=False,  # a small answer must not unpack to a large one
