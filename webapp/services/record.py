@@ -7,6 +7,7 @@ from typing import Any
 
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
+from webapp.services import breakers, gatekeeper
 from webapp.store import outcomes
 from webapp.store.deliveries import Finished
 
@@ -15,6 +16,8 @@ def record(rt: Runtime, rows: Sequence[Finished], owner: str) -> set[str]:
     """Record finished attempts in one transaction; answers the delivery ids that were really ours."""
     with rt.db.write() as conn:
         recorded = outcomes.finish(conn, rows, owner=owner, new_id=rt.new_id)
+    breakers.review(rt, [row for row in rows if row.claimed.id in recorded])
+    gatekeeper.after_end(rt, (row.claimed for row in rows))
     rt.live.tell(*{row.claimed.event_uid: EventChanged(row.claimed.event_uid, "") for row in rows}.values())
     return recorded
 

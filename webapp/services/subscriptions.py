@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from webapp.domain.access import Actor
+from webapp.domain.breaker import restarted
 from webapp.domain.errors import Conflict
+from webapp.domain.instants import iso
+from webapp.domain.pauses import REASON_CHARS
 from webapp.domain.subscriptions import SubscriptionDraft
 from webapp.live import SubscriptionChanged
 from webapp.runtime import Runtime
-from webapp.store import audit, operations, outcomes, subscriptions
+from webapp.services import flow as flow_of
+from webapp.store import audit, cancels, operations, subscriptions
+from webapp.store import flow as flows
 
 
 def create(rt: Runtime, actor: Actor, draft: SubscriptionDraft) -> str:
@@ -39,40 +45,72 @@ def update(
     rt.live.tell(SubscriptionChanged(subscription_id, ""))
 
 
-def pause(rt: Runtime, actor: Actor, subscription_id: str, reason: str = "") -> int:
-    """Hold its due deliveries and all that come; answers how many were held. What runs, runs on."""
+def pause(rt: Runtime, actor: Actor, subscription_id: str, reason: str = "", resume_at: datetime | None = None) -> int:
+    """Hold its due deliveries and all that come, until ``resume_at`` or for good; answers how many were held.
+
+    What runs, runs on. A release that was under way ends.
+    """
     actor.must("operate")
     now = rt.clock()
     with rt.db.write() as conn:
         row = subscriptions.get_subscription(conn, subscription_id)
         if row.paused_at is not None:
             raise Conflict("This subscription is paused already.")
-        subscriptions.change_subscription(
-            conn, subscription_id, revision=row.revision, at=now, paused_at=now, pause_reason=reason[:500] or None
-        )
-        held = operations.hold_all(conn, subscription_id)
-        details = {"reason": reason[:500], "held": held}
+        values = {"paused_at": now, "pause_reason": reason[:REASON_CHARS] or None, "resume_at": resume_at}
+        subscriptions.change_subscription(conn, subscription_id, revision=row.revision, at=now, **values)
+        flow = flows.find(conn, subscription_id)
+        if flow is not None and flow.pace is not None:
+            flows.change(conn, flow, release_pace=None, released_at=None)
+        held = flows.count_due(conn, subscription_id)
+        details = {"reason": reason[:REASON_CHARS], "held": held} | _resumes(resume_at)
         _write_audit(rt, conn, actor, "subscription.paused", subscription_id, row.name, details)
+    flow_of.hold(rt, subscription_id)
+    flow_of.name_reason(rt, subscription_id)
     rt.live.tell(SubscriptionChanged(subscription_id, "paused"))
     return held
 
 
-def resume(rt: Runtime, actor: Actor, subscription_id: str) -> int:
-    """Let its held deliveries run; answers how many there were."""
+def _resumes(resume_at: datetime | None) -> dict[str, Any]:
+    return {} if resume_at is None else {"resume_at": iso(resume_at)}
+
+
+def resume(rt: Runtime, actor: Actor, subscription_id: str, pace: float | None = None) -> int:
+    """Let its held deliveries run, ``pace`` of them a second or as fast as it goes; answers how many there were.
+
+    A release that is under way gets the new pace. While the breaker is not closed they stay held; it probes at once.
+    """
     actor.must("operate")
     now = rt.clock()
     with rt.db.write() as conn:
         row = subscriptions.get_subscription(conn, subscription_id)
-        if row.paused_at is None:
+        flow = flows.lock(conn, subscription_id)
+        if row.paused_at is None and (flow is None or flow.pace is None):
             raise Conflict("This subscription is not paused.")
-        subscriptions.change_subscription(
-            conn, subscription_id, revision=row.revision, at=now, paused_at=None, pause_reason=None
-        )
-        released = operations.release_all(conn, subscription_id, now)
-        _write_audit(rt, conn, actor, "subscription.resumed", subscription_id, row.name, {"released": released})
-    rt.queue.ring("default")
+        values = {"paused_at": None, "pause_reason": None, "resume_at": None}
+        subscriptions.change_subscription(conn, subscription_id, revision=row.revision, at=now, **values)
+        released = _begin_release(rt, conn, subscription_id, pace)
+        details = {"released": released} | ({} if pace is None else {"pace": pace})
+        _write_audit(rt, conn, actor, "subscription.resumed", subscription_id, row.name, details)
+    flow_of.release(rt, subscription_id)
+    flow_of.name_reason(rt, subscription_id)
     rt.live.tell(SubscriptionChanged(subscription_id, "active"))
     return released
+
+
+def _begin_release(rt: Runtime, conn: Connection, subscription_id: str, pace: float | None) -> int:
+    """Start to let go what is held, unless the breaker holds it: that one probes at once. Answers how many."""
+    now, flow = rt.clock(), flows.find(conn, subscription_id)
+    if flow is None:
+        return 0
+    if flow.standing.holds:
+        standing = restarted(flow.standing, now)
+        kept = {"release_pace": pace, "released_at": None}  # for when it closes
+        flows.change(conn, flow, breaker=str(standing.state), opened_at=now, probe_at=now, probe_id=None, **kept)
+        return 0
+    held = flows.count_held(conn, subscription_id)
+    if held or flow.pace is not None:
+        flows.change(conn, flow, **flow_of.begin_release(conn, flow, pace, now))
+    return held
 
 
 def delete(rt: Runtime, actor: Actor, subscription_id: str) -> int:
@@ -82,7 +120,7 @@ def delete(rt: Runtime, actor: Actor, subscription_id: str) -> int:
     with rt.db.write() as conn:
         row = subscriptions.get_subscription(conn, subscription_id)
         subscriptions.change_subscription(conn, subscription_id, revision=row.revision, at=now, deleted_at=now)
-        cancelled = outcomes.cancel_open(conn, operations.open_ids(conn, subscription_id), at=now)
+        cancelled = cancels.cancel_open(conn, operations.open_ids(conn, subscription_id), at=now, by=actor.name)
         details = {"cancelled": len(cancelled)}
         _write_audit(rt, conn, actor, "subscription.deleted", subscription_id, row.name, details)
     rt.live.tell(SubscriptionChanged(subscription_id, "deleted"))

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, literal, select, text, update
+from sqlalchemy import Connection, Select, or_, select, text, update
 
 from webapp.domain.events import Event
 from webapp.domain.lifecycle import Settlement
+from webapp.domain.policies import Breaker, Policies
 from webapp.domain.retry import RetryPolicy
+from webapp.store import fair
 from webapp.store.engine import within
 from webapp.store.events import EVENT_COLUMNS, event_of_columns
 from webapp.store.tables import deliveries, events, subscriptions
@@ -24,6 +26,8 @@ from webapp.store.tables import deliveries, events, subscriptions
 # Written out, not bound: a partial index serves only a predicate that the planner can read.
 IS_DUE_STATE = text("deliveries.state IN ('pending', 'waiting') AND NOT deliveries.gated")
 IS_RUNNING = text("deliveries.state = 'running'")
+# What is tried again or held has given its place behind the gate back. (A first of its key stays the first.)
+GATED_AGAIN = or_(deliveries.c.gated, deliveries.c.limit_key.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +43,46 @@ class Claimed:
     crashes: int
     due_at: datetime
     lane: str
+    priority: int
+    order_key: str | None  # its place in a row of deliveries, see ``services.gatekeeper``
+    limit_key: str | None
     event: Event
     options: Mapping[str, Any]
     policy: RetryPolicy
     timeout: timedelta
+    breaker: Breaker | None = None  # of its subscription
 
 
-def claim(conn: Connection, *, lane: str, owner: str, limit: int, now: datetime, lease: timedelta) -> list[Claimed]:
-    """Take up to ``limit`` due deliveries of a lane, oldest first. Rows that another worker is taking are passed by."""
-    due = (
-        select(deliveries.c.id)
-        .where(deliveries.c.lane == lane, IS_DUE_STATE, deliveries.c.due_at <= now)
-        .order_by(deliveries.c.due_at, deliveries.c.id)
-        .limit(limit)
-    )
-    return _claim(conn, due, owner, now, lease)
+def claim(
+    conn: Connection, *, lane: str, owner: str, limit: int, now: datetime, lease: timedelta, roll: float = 0.0
+) -> list[Claimed]:
+    """Take up to ``limit`` due deliveries of a lane: the oldest of the highest priority, or fairly when more are due.
+
+    Rows that another worker is taking are passed by. ``roll`` in [0, 1) is the lot that ``fair`` draws.
+    """
+    taken: list[Any] = []
+
+    def take(due: Select[Any]) -> int:
+        found = _take(conn, due, owner, now, lease)
+        taken.extend(found)
+        return len(found)
+
+    left = limit - fair.take_fairly(conn, take, lane=lane, limit=limit, now=now, roll=roll)
+    if left > 0:
+        take(fair.oldest_due(conn, lane, left, now, lock=True))
+    return _with_contents(conn, taken)
 
 
 def claim_one(conn: Connection, *, delivery_id: str, owner: str, now: datetime, lease: timedelta) -> Claimed | None:
     """Take this delivery if it is due, whatever its lane; None when it is not (the bell rang twice)."""
-    due = select(deliveries.c.id).where(deliveries.c.id == delivery_id, IS_DUE_STATE, deliveries.c.due_at <= now)
-    found = _claim(conn, due, owner, now, lease)
+    due = select(deliveries.c.id).where(deliveries.c.id == delivery_id, *fair.may_start(deliveries, now))
+    found = _with_contents(conn, _take(conn, due.with_for_update(skip_locked=True), owner, now, lease))
     return found[0] if found else None
 
 
-def _claim(conn: Connection, due: Select[tuple[str]], owner: str, now: datetime, lease: timedelta) -> list[Claimed]:
-    if conn.dialect.name == "postgresql":
-        due = due.with_for_update(skip_locked=True)
+def _take(conn: Connection, due: Select[Any], owner: str, now: datetime, lease: timedelta) -> Sequence[Any]:
     chosen = due.cte("chosen")  # a CTE: PostgreSQL may run a bare subquery with LIMIT more than once
-    taken = conn.execute(
+    return conn.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(select(chosen.c.id)))
         .values(
@@ -91,9 +106,11 @@ def _claim(conn: Connection, due: Select[tuple[str]], owner: str, now: datetime,
             deliveries.c.crashes,
             deliveries.c.due_at,
             deliveries.c.lane,
+            deliveries.c.priority,
+            deliveries.c.order_key,
+            deliveries.c.limit_key,
         )
     ).all()
-    return _with_contents(conn, taken)
 
 
 def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
@@ -104,37 +121,45 @@ def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
     found = {event.uid: event for event in map(event_of_columns, conn.execute(contents).all())}
     rules = _rules(conn, {row.subscription_id for row in taken})
     claimed = [Claimed(*(*row, found[row[1]], *rules[row[2]])) for row in taken]  # columns in the order of the fields
-    claimed.sort(key=lambda one: (one.due_at, one.id))
+    claimed.sort(key=lambda one: (one.priority, one.due_at, one.id))
     return claimed
 
 
-def _rules(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[Any, RetryPolicy, timedelta]]:
+def _rules(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[Any, RetryPolicy, timedelta, Breaker | None]]:
+    s = subscriptions.c
     rows = conn.execute(
-        select(subscriptions.c.id, subscriptions.c.options, subscriptions.c.retry, subscriptions.c.timeout_ms).where(
-            within(conn, subscriptions.c.id, list(ids))
-        )
+        select(s.id, s.options, s.retry, s.timeout_ms, s.policies).where(within(conn, s.id, list(ids)))
     )
     return {
-        row.id: (row.options, RetryPolicy.from_json(row.retry), timedelta(milliseconds=row.timeout_ms)) for row in rows
+        row.id: (
+            row.options,
+            RetryPolicy.from_json(row.retry),
+            timedelta(milliseconds=row.timeout_ms),
+            Policies.from_json(row.policies).breaker if "breaker" in row.policies else None,
+        )
+        for row in rows
     }
 
 
 def policies(conn: Connection, subscription_ids: Iterable[str]) -> dict[str, RetryPolicy]:
     """The retry policies of these subscriptions."""
-    return {id: policy for id, (_, policy, _) in _rules(conn, subscription_ids).items()}
+    return {id: policy for id, (_, policy, *_) in _rules(conn, subscription_ids).items()}
 
 
-def renew(conn: Connection, *, owner: str, ids: Sequence[str], until: datetime) -> set[str]:
-    """Prolong leases; answers the ids that are still ours. The rest was rescued, cancelled or taken away."""
+def renew(conn: Connection, *, owner: str, ids: Sequence[str], until: datetime) -> dict[str, bool]:
+    """Prolong leases; answers the ids that are still ours, and of each whether its cancellation was asked for.
+
+    The rest was rescued or taken away.
+    """
     if not ids:
-        return set()
+        return {}
     renewed = conn.execute(
         update(deliveries)
         .where(IS_RUNNING, deliveries.c.lease_owner == owner, within(conn, deliveries.c.id, ids))
         .values(lease_until=until)
-        .returning(deliveries.c.id)
+        .returning(deliveries.c.id, deliveries.c.cancel_requested_at)
     )
-    return set(renewed.scalars().all())
+    return {row.id: row.cancel_requested_at is not None for row in renewed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +203,7 @@ def _settle_alike(conn: Connection, rows: Sequence[Finished], owner: str) -> set
     if settled.counts:
         values["tries_used"] = deliveries.c.tries_used + 1
     if settled.due_at is not None:
-        values["due_at"] = settled.due_at
+        values |= {"due_at": settled.due_at, "gated": GATED_AGAIN}
     else:
         values["finished_at"] = max(row.finished_at for row in rows)
     if first.error_type is not None:
@@ -195,22 +220,6 @@ def _settle_alike(conn: Connection, rows: Sequence[Finished], owner: str) -> set
         .returning(deliveries.c.id)
     )
     return set(changed.scalars().all())
-
-
-def hold_paused(conn: Connection, ids: Sequence[str]) -> None:
-    """Deliveries that became due again while their subscription was paused are held."""
-    if not ids:
-        return
-    paused = select(subscriptions.c.id).where(subscriptions.c.paused_at.is_not(None))
-    conn.execute(
-        update(deliveries)
-        .where(
-            within(conn, deliveries.c.id, ids),
-            IS_DUE_STATE,
-            deliveries.c.subscription_id.in_(paused),
-        )
-        .values(state="held", v=deliveries.c.v + 1)
-    )
 
 
 def of_deleted_subscriptions(conn: Connection, ids: Sequence[str]) -> list[str]:
@@ -241,17 +250,16 @@ def expired(conn: Connection, *, now: datetime, limit: int) -> Sequence[Any]:
 def due_lanes(conn: Connection, now: datetime) -> list[str]:
     """Lanes of the shared workers that have work due."""
     lane = "default"
-    due = select(literal(1)).where(deliveries.c.lane == lane, IS_DUE_STATE, deliveries.c.due_at <= now)
-    return [lane] if conn.execute(due.limit(1)).first() else []
+    return [lane] if conn.execute(fair.oldest_due(conn, lane, 1, now, lock=False)).first() else []
 
 
 def due_isolated(conn: Connection, now: datetime, limit: int) -> list[tuple[str, float]]:
     """Due deliveries that run one by one: (id, timeout in seconds), oldest first."""
+    oldest = fair.oldest_due(conn, "isolated", limit, now, lock=False).subquery("oldest")
     due = (
         select(deliveries.c.id, subscriptions.c.timeout_ms)
+        .join_from(oldest, deliveries, deliveries.c.id == oldest.c.id)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
-        .where(deliveries.c.lane == "isolated", IS_DUE_STATE, deliveries.c.due_at <= now)
-        .order_by(deliveries.c.due_at, deliveries.c.id)
-        .limit(limit)
+        .order_by(deliveries.c.priority, deliveries.c.due_at, deliveries.c.id)
     )
     return [(row.id, row.timeout_ms / 1000) for row in conn.execute(due)]

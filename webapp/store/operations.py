@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from webapp.domain.errors import NotFound
 from webapp.domain.lifecycle import Verb, sources_of
 from webapp.store.events import shift_counts
 from webapp.store.tables import deliveries, events
+
+# Others wait for it, or it for others: what comes back passes the gate again.
+HAS_PLACE = or_(deliveries.c.order_key.is_not(None), deliveries.c.limit_key.is_not(None))
 
 
 def get_delivery_row(conn: Connection, delivery_id: str) -> Row[Any]:
@@ -27,16 +30,35 @@ def hasten(conn: Connection, delivery_id: str, now: datetime) -> bool:
     return _move(conn, delivery_id, Verb.HASTEN, state="pending", due_at=now)
 
 
+def let_go(conn: Connection, delivery_id: str, now: datetime) -> bool:
+    """A person releases what the loop guard holds. It took them as long as it took: it does not expire any more."""
+    return _move(conn, delivery_id, Verb.RELEASE, state="pending", reason=None, due_at=now, expires_at=None)
+
+
 def revive(conn: Connection, row: Row[Any], now: datetime) -> bool:
     """A dead delivery is tried again with all its tries; its attempts go on counting."""
-    values = {"state": "pending", "due_at": now, "reason": None, "tries_used": 0, "crashes": 0, "finished_at": None}
-    revived = _move(conn, row.id, Verb.REVIVE, **values)
+    revived = _move(conn, row.id, Verb.REVIVE, **revived_values(now))
     if revived:
         shift_counts(conn, {row.event_uid: (1, 0, -1)})
     return revived
 
 
-def add_rerun(conn: Connection, row: Row[Any], new_id: str, now: datetime, *, held: bool) -> None:
+def waive(conn: Connection, row: Row[Any]) -> bool:
+    """A dead delivery is not needed any more: it counts as skipped, and blocks nobody."""
+    waived = _move(conn, row.id, Verb.WAIVE, state="skipped", reason="person")
+    if waived:
+        shift_counts(conn, {row.event_uid: (0, 0, -1)})
+    return waived
+
+
+def revived_values(now: datetime) -> dict[str, Any]:
+    """What a dead delivery becomes that is tried again: as good as new, but for its attempts."""
+    fresh = {"state": "pending", "due_at": now, "reason": None, "tries_used": 0, "crashes": 0, "finished_at": None}
+    undone = ("cancel_requested_at", "cancel_requested_by", "dismissed_at", "dismissed_by", "expires_at")
+    return fresh | dict.fromkeys(undone) | {"gated": HAS_PLACE}
+
+
+def add_rerun(conn: Connection, row: Row[Any], new_id: str, now: datetime) -> None:
     """A new delivery of the same event to the same subscription; the old one stays as it is."""
     # First the event: its row lock makes those who ask at the same time number one after the other.
     conn.execute(
@@ -53,23 +75,17 @@ def add_rerun(conn: Connection, row: Row[Any], new_id: str, now: datetime, *, he
             "subscription_id": row.subscription_id,
             "handler": row.handler,
             "lane": row.lane,
-            "state": "held" if held else "pending",
+            "state": "pending",
             "due_at": now,
             "created_at": now,
+            "priority": row.priority,
+            "gated": row.order_key is not None or row.limit_key is not None,
+            "order_key": row.order_key,  # it stands at the end
+            "limit_key": row.limit_key,
             "replay": conn.execute(last).scalar_one() + 1,
             "replay_of": row.id,
         },
     )
-
-
-def hold_all(conn: Connection, subscription_id: str) -> int:
-    """The due deliveries of a subscription that is being paused; answers how many."""
-    return _move_all(conn, subscription_id, Verb.HOLD, state="held")
-
-
-def release_all(conn: Connection, subscription_id: str, now: datetime) -> int:
-    """The held deliveries of a subscription that is being resumed; answers how many."""
-    return _move_all(conn, subscription_id, Verb.RELEASE, state="pending", due_at=now)
 
 
 def open_ids(conn: Connection, subscription_id: str) -> list[str]:
@@ -92,12 +108,3 @@ def _move(conn: Connection, delivery_id: str, verb: Verb, **values: Any) -> bool
         .values(v=deliveries.c.v + 1, **values)
     )
     return changed.rowcount == 1
-
-
-def _move_all(conn: Connection, subscription_id: str, verb: Verb, **values: Any) -> int:
-    changed: Mapping[str, Any] = values
-    return conn.execute(
-        update(deliveries)
-        .where(deliveries.c.subscription_id == subscription_id, deliveries.c.state.in_(_states(verb)))
-        .values(v=deliveries.c.v + 1, **changed)
-    ).rowcount

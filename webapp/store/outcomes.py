@@ -9,13 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from webapp.domain.access import SYSTEM
 from webapp.domain.histogram import bucket_of
+from webapp.domain.lifecycle import CancelEnd
+from webapp.store import cancels
 from webapp.store import deliveries as rows_of
 from webapp.store.bulk import insert_rows
 from webapp.store.counters import Key, minute_of, raise_counts
 from webapp.store.deliveries import Finished
 from webapp.store.engine import within
 from webapp.store.events import Shift, shift_counts
+from webapp.store.flow import hold_blocked
 from webapp.store.tables import attempts, deliveries, log_lines
 
 MAX_CRASHES = 3  # a delivery that took its worker down this often is not tried again
@@ -25,13 +29,14 @@ NewId = Callable[[str], str]
 
 def finish(conn: Connection, rows: Sequence[Finished], *, owner: str, new_id: NewId) -> set[str]:
     """Record finished attempts; answers the delivery ids that were recorded. The others were no longer ours."""
-    ours = rows_of.settle_rows(conn, rows, owner)
+    ours = rows_of.settle_rows(conn, cancels.honour(conn, rows), owner)
     if not ours:
         return set()
     waiting = [row.claimed.id for row in ours if row.settlement.due_at is not None]
-    rows_of.hold_paused(conn, waiting)
+    hold_blocked(conn, waiting)
     shift_counts(conn, _shifts(ours))
-    cancel_open(conn, rows_of.of_deleted_subscriptions(conn, waiting), at=max(row.finished_at for row in ours))
+    of_deleted = rows_of.of_deleted_subscriptions(conn, waiting)
+    cancels.cancel_open(conn, of_deleted, at=max(row.finished_at for row in ours), by=SYSTEM.name)
     insert_rows(conn, attempts, [_attempt(row, owner, new_id) for row in ours])
     raise_counts(conn, _counts(ours))
     return {row.claimed.id for row in ours}
@@ -46,7 +51,7 @@ def _shifts(rows: Sequence[Finished]) -> dict[str, Shift]:
             shift = shifts[row.claimed.event_uid]
             shift[0] -= 1
             shift[1] += state == "succeeded"
-            shift[2] += state == "dead"
+            shift[2] += state in ("dead", "cancelled")
     return {uid: (opened, won, lost) for uid, (opened, won, lost) in shifts.items()}
 
 
@@ -79,8 +84,9 @@ def _counts(rows: Sequence[Finished]) -> Counter[Key]:
         run = max(0.0, (row.finished_at - row.started_at).total_seconds())
         counts[minute, subject, "wait", bucket_of(wait)] += 1
         counts[minute, subject, "run", bucket_of(run)] += 1
-        if row.settlement.counts or row.settlement.due_at is None:
-            counts[minute, subject, COUNTED[str(row.settlement.state)], 0] += 1
+        measure = COUNTED.get(str(row.settlement.state))
+        if measure and (row.settlement.counts or row.settlement.due_at is None):
+            counts[minute, subject, measure, 0] += 1
     return counts
 
 
@@ -91,10 +97,23 @@ def release(conn: Connection, ids: Sequence[str], *, owner: str, at: datetime, n
             rows_of.IS_RUNNING, deliveries.c.lease_owner == owner, within(conn, deliveries.c.id, list(ids))
         )
     ).all()
-    given = [row for row in ours if _hand_back(conn, row, state="pending", due_at=at)]
+    unasked = [row for row in ours if row.cancel_requested_at is None]
+    given = [row for row in unasked if _hand_back(conn, row, state="pending", due_at=at)]
     _write_lost_attempts(conn, given, at, new_id, "interrupted", None, None)
-    rows_of.hold_paused(conn, [row.id for row in given])
+    given += _stop_asked(conn, ours, CancelEnd.KILLED, at, new_id)  # its handler ends with its process
+    hold_blocked(conn, [row.id for row in given])
     return {row.id for row in given}
+
+
+def _stop_asked(conn: Connection, rows: Sequence[Any], how: CancelEnd, at: datetime, new_id: NewId) -> list[Any]:
+    """Those of these running rows whose cancellation was asked for are cancelled; answers them."""
+    asked = [row for row in rows if row.cancel_requested_at is not None]
+    values = {"state": "cancelled", "reason": str(how), "finished_at": at}
+    stopped = [row for row in asked if _hand_back(conn, row, **values)]
+    for row in stopped:
+        shift_counts(conn, {row.event_uid: (-1, 0, 1)})
+    _write_lost_attempts(conn, stopped, at, new_id, "cancelled", None, None)
+    return stopped
 
 
 def rescue(
@@ -104,9 +123,11 @@ def rescue(
 
     From now on they run one by one in a forked process, so that the one that kills its worker takes no
     other down; after ``MAX_CRASHES`` it is dead (``lost``). ``delay`` gives the wait by number of crashes.
+    One whose cancellation was asked for is cancelled.
     """
-    rescued = []
-    lapsed = rows_of.expired(conn, now=now, limit=limit)
+    expired = rows_of.expired(conn, now=now, limit=limit)
+    rescued = _stop_asked(conn, expired, CancelEnd.LOST, now, new_id)
+    lapsed = [row for row in expired if row.cancel_requested_at is None]
     policies = rows_of.policies(conn, {row.subscription_id for row in lapsed})
     for row in lapsed:
         crashes = row.crashes + 1
@@ -120,13 +141,13 @@ def rescue(
         if lost:
             values |= {"state": "dead", "reason": "lost", "finished_at": now}
         else:
-            values |= {"state": "waiting", "due_at": now + delay(crashes)}
+            values |= {"state": "waiting", "due_at": now + delay(crashes), "gated": rows_of.GATED_AGAIN}
         if _hand_back(conn, row, **values):
             rescued.append(row)
             shift_counts(conn, {row.event_uid: (-1, 0, 1)} if lost else {})
             raise_counts(conn, Counter({(minute_of(now), row.subscription_id, "dead" if lost else "failed", 0): 1}))
             _write_lost_attempts(conn, [row], now, new_id, "crashed", values["error_type"], values["error_message"])
-    rows_of.hold_paused(conn, [row.id for row in rescued])
+    hold_blocked(conn, [row.id for row in rescued])
     return rescued
 
 
@@ -178,27 +199,6 @@ def _lost(
         "result": None,
         "next_due_at": None,
     }
-
-
-def cancel_open(conn: Connection, ids: Sequence[str], *, at: datetime) -> list[str]:
-    """Cancel deliveries that are not final, running ones too (their late outcome meets the fence)."""
-    if not ids:
-        return []
-    cancelled = conn.execute(
-        update(deliveries)
-        .where(
-            within(conn, deliveries.c.id, list(ids)),
-            deliveries.c.state.in_(("pending", "waiting", "held", "running")),
-        )
-        .values(state="cancelled", lease_owner=None, lease_until=None, finished_at=at, v=deliveries.c.v + 1)
-        .returning(deliveries.c.id, deliveries.c.event_uid)
-    ).all()
-    shifts: dict[str, Shift] = {}
-    for row in cancelled:
-        opened, won, failed = shifts.get(row.event_uid, (0, 0, 0))
-        shifts[row.event_uid] = (opened - 1, won, failed + 1)
-    shift_counts(conn, shifts)
-    return [row.id for row in cancelled]
 
 
 def save_progress(conn: Connection, rows: Sequence[Mapping[str, Any]], *, owner: str) -> None:

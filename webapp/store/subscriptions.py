@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, text, update
 
+from webapp.domain.breaker import BreakerState
 from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import Conflict, NotFound
+from webapp.domain.flow import Hold, hold_of_new
 from webapp.domain.policies import Policies
 from webapp.domain.routing import NO_POLICIES, Rule
-from webapp.store.tables import handlers, meta, subscriptions
+from webapp.store.tables import gates, handlers, meta, subscriptions
 
 ROUTES_REVISION = "routes_revision"
 REVISION_IN_FORCE = select(meta.c.value).where(meta.c.name == ROUTES_REVISION).with_for_update(read=True)
@@ -72,12 +74,15 @@ def routes_revision(conn: Connection) -> int:
 def load_rules(conn: Connection) -> list[Rule]:
     """Every subscription as a routing rule, oldest first."""
     isolated = set(conn.execute(select(handlers.c.name).where(handlers.c.isolated)).scalars())
-    alive = select(subscriptions).where(subscriptions.c.deleted_at.is_(None)).order_by(subscriptions.c.id)
+    joined = subscriptions.outerjoin(gates, gates.c.subscription_id == subscriptions.c.id)
+    alive = select(subscriptions, gates.c.breaker, gates.c.release_pace).select_from(joined)
+    alive = alive.where(subscriptions.c.deleted_at.is_(None)).order_by(subscriptions.c.id)
     return [rule_of(row, isolated) for row in conn.execute(alive)]
 
 
 def rule_of(row: Any, isolated: Collection[str]) -> Rule:
     """The routing rule of a row; ``isolated`` are the handlers that run in processes of their own."""
+    hold = _hold_of(row)
     return Rule(
         id=row.id,
         name=row.name,
@@ -85,10 +90,22 @@ def rule_of(row: Any, isolated: Collection[str]) -> Rule:
         condition=None if row.condition is None else parse_condition(row.condition),
         handler=row.handler,
         lane="isolated" if row.handler in isolated else "default",
-        held=row.paused_at is not None,
+        held=hold is not None,
+        why_held=hold or Hold.PAUSED,
         timeout_s=row.timeout_ms / 1000,
         policies=Policies.from_json(row.policies) if row.policies else NO_POLICIES,
         mode=row.mode,
+    )
+
+
+def _hold_of(row: Any) -> Hold | None:
+    """Why new deliveries are held; a row without the columns of ``gates`` tells of the pause only."""
+    known = row._mapping
+    return hold_of_new(
+        is_paused=row.paused_at is not None,
+        breaker_holds=known.get("breaker") not in (None, BreakerState.CLOSED),
+        is_releasing=known.get("release_pace") is not None,
+        is_ordered="ordering" in (row.policies or ()),
     )
 
 
