@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from jobs.engine import Engine
 from webapp.domain.errors import Unavailable
+from webapp.services import gatekeeper
 from webapp.store import deliveries
 from webapp.store.deliveries import Claimed
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 ROOM_WAIT_S = 0.2
 RING_AGAIN_S = 0.5  # other workers are called this often while the lane is full
+GATE_AGAIN_S = 0.1  # while the drain goes on; what ends asks for itself
 DATABASE_WAIT_S = 1.0
 
 
@@ -27,7 +29,7 @@ def drain(engine: Engine, lane: str) -> int:
     queue, settings = engine.rt.queue, engine.rt.settings
     queue.answer(lane)
     end = time.monotonic() + settings.slice_s
-    taken, rung_at = 0, 0.0
+    taken, rung_at, gate_at = 0, 0.0, 0.0
     while not engine.stopping:
         now = time.monotonic()
         if now > end:
@@ -36,6 +38,9 @@ def drain(engine: Engine, lane: str) -> int:
         limit = min(engine.flights.wait_for_room(ROOM_WAIT_S), settings.claim_batch)
         if limit <= 0:
             continue
+        if now >= gate_at:
+            gate_at = now + GATE_AGAIN_S
+            open_gates(engine)
         batch = claim(engine, lane, limit)
         if batch:
             taken += len(batch)
@@ -46,6 +51,14 @@ def drain(engine: Engine, lane: str) -> int:
             rung_at = now
             queue.ring(lane)  # there is more than I can take: others may join
     return taken
+
+
+def open_gates(engine: Engine) -> None:
+    """Let through what may pass, so that the next claim sees it. The beat asks again, whatever happens here."""
+    try:
+        gatekeeper.open_gates(engine.rt, ring=False)
+    except Unavailable:
+        log.warning("no gate was opened: the database does not answer", extra={"action": "gate_failed"})
 
 
 def claim(engine: Engine, lane: str, limit: int) -> list[Claimed]:
@@ -60,6 +73,7 @@ def claim(engine: Engine, lane: str, limit: int) -> list[Claimed]:
                 limit=limit,
                 now=rt.clock(),
                 lease=timedelta(seconds=rt.settings.lease_s),
+                roll=rt.roll(),
             )
     except Unavailable:
         log.warning("nothing claimed: the database does not answer", extra={"action": "claim_failed"})

@@ -46,7 +46,7 @@ def claimed(handler: str = "t.ok", payload: Mapping[str, Any] | None = None, **f
     )  # fmt: skip
     values: dict[str, Any] = {
         "id": "dlv_1", "event_uid": "evt_1", "subscription_id": "sub_1", "handler": handler, "attempt": 1,
-        "tries_used": 0, "crashes": 0, "due_at": NOON, "lane": "default", "event": event, "options": {},
+        "tries_used": 0, "crashes": 0, "due_at": NOON, "lane": "default", "priority": 1, "order_key": None, "limit_key": None, "event": event, "options": {},
         "policy": RetryPolicy(max_attempts=3), "timeout": timedelta(seconds=5),
     }  # fmt: skip
     return Claimed(**values | fields)

@@ -52,6 +52,7 @@ class Verb(StrEnum):
     STOP = "stop"  # its cancellation was asked for, and it runs no more
     REVIVE = "revive"  # by a person: try a dead one again
     HASTEN = "hasten"  # by a person: do not wait
+    WAIVE = "waive"  # by a person: a dead one is not needed; what it blocks goes on
     SUPERSEDE = "supersede"  # a debounce keeps a later one instead
 
 
@@ -83,6 +84,7 @@ TRANSITIONS: Mapping[tuple[State, Verb], State] = {
     (S.RUNNING, V.STOP): S.CANCELLED,
     (S.DEAD, V.REVIVE): S.PENDING,
     (S.WAITING, V.HASTEN): S.PENDING,
+    (S.DEAD, V.WAIVE): S.SKIPPED,
     (S.PENDING, V.SUPERSEDE): S.SKIPPED,
     (S.HELD, V.SUPERSEDE): S.SKIPPED,
 }

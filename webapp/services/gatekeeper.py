@@ -6,19 +6,22 @@ has a transaction of its own, one at a time per subscription, so two processes n
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from webapp.domain.errors import Unavailable
 from webapp.domain.gate import MOST, Load, Waiting, decide, is_keyed, most_at_once, most_per_key, throttle_key
 from webapp.domain.policies import Ordering, Policies
 from webapp.runtime import Runtime
 from webapp.store import gates
-from webapp.store.deliveries import Claimed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +46,35 @@ def open_gates(rt: Runtime, *, ring: bool = True) -> Passed:
     return _open(rt, dict.fromkeys(waiting), ring=ring)
 
 
-def after_end(rt: Runtime, ended: Iterable[Claimed]) -> Passed:
-    """Tries have ended: who waited for them may pass. Of ordered keys only these are looked at."""
+class HasPlace(Protocol):
+    """A delivery that others may wait for: a claimed one, or a row."""
+
+    @property
+    def subscription_id(self) -> str: ...
+    @property
+    def order_key(self) -> str | None: ...
+    @property
+    def limit_key(self) -> str | None: ...
+
+
+def after_end(rt: Runtime, ended: Iterable[HasPlace]) -> Passed:
+    """Tries have ended: who waited for them may pass. Of ordered keys only these are looked at.
+
+    Never raises: what has ended is on record, and the beat asks again.
+    """
     freed: dict[str, set[str] | None] = defaultdict(set)
     for one in ended:
         if one.limit_key is not None:
             freed[one.subscription_id] = None
         elif one.order_key is not None and (keys := freed[one.subscription_id]) is not None:
             keys.add(one.order_key)
-    return _open(rt, freed, ring=True) if freed else Passed()
+    try:
+        return _open(rt, freed, ring=True) if freed else Passed()
+    except Unavailable:
+        log.warning("gates stay closed: the database does not answer", extra={"action": "gate_failed"})
+    except Exception:
+        log.exception("a gate could not be opened", extra={"action": "gate_failed"})
+    return Passed()
 
 
 def _open(rt: Runtime, asked: Mapping[str, Iterable[str] | None], *, ring: bool) -> Passed:
