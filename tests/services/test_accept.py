@@ -15,7 +15,7 @@ from webapp.domain.events import EventDraft, parse_event
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
 from webapp.services import accept, subscriptions
-from webapp.services.accept import Acceptor, consider, record_refusal
+from webapp.services.accept import Acceptor, record_refusal
 from webapp.store.tables import attempts, audit, counters, deliveries, events
 
 
@@ -164,13 +164,6 @@ def test_accept_stores_nothing_when_the_database_is_not_there(sqlite_rt: Runtime
     with pytest.raises(Unavailable):
         Acceptor(sqlite_rt).accept(draft_of(sqlite_rt), operator)
     assert count(sqlite_rt, events) == count(sqlite_rt, deliveries) == count(sqlite_rt, attempts) == 0
-
-
-def test_consider_explains_every_candidate(rt: Runtime) -> None:
-    make_subscription(rt, name="Big", condition={"field": "data.amount", "op": "gt", "value": 500})
-    make_subscription(rt, name="All")
-    verdicts = {one.rule.name: one.matched for one in consider(rt, draft_of(rt))}
-    assert verdicts == {"Big": False, "All": True}
 
 
 def test_record_refusal_leaves_a_trace_but_no_event(rt: Runtime, operator: Actor) -> None:

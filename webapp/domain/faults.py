@@ -30,6 +30,8 @@ def shown(value: Any) -> str:
     """``value`` as it may appear in a message: 80 characters at most, printable."""
     text = value if isinstance(value, str) else _dumped(value)
     cut = text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"
+    if cut.isprintable():  # nearly always, and many times quicker than to look at each character
+        return cut
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
 
 

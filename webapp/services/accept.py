@@ -20,7 +20,7 @@ from webapp.domain.access import Actor
 from webapp.domain.errors import Fault, Unavailable
 from webapp.domain.events import EventDraft
 from webapp.domain.intake import PLAIN
-from webapp.domain.routing import Considered, RouteTable
+from webapp.domain.routing import RouteTable
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
 from webapp.services import intake
@@ -249,13 +249,6 @@ class Acceptor:
         for ticket in fresh:
             if ticket.final.is_looping:
                 warn_of_loop(rt, ticket.final.event)
-
-
-def consider(rt: Runtime, draft: EventDraft) -> list[Considered]:
-    """How today's rules see this event: every candidate with its trace. Nothing is written."""
-    with rt.db.read() as conn:
-        routes = RouteTable(subscriptions.load_rules(conn))
-    return list(routes.route(draft, rt.clock()))
 
 
 def record_refusal(rt: Runtime, actor: Actor, slug: str, faults: Sequence[Fault], head: str) -> None:
