@@ -11,7 +11,7 @@ from tests.support.chromium import Visitor
 from tests.support.hub import Hub
 
 PAGES = [
-    "/", "/events", "/events/new", "/deliveries", "/errors", "/subscriptions", "/subscriptions/new", "/performance",
+    "/", "/events", "/events/new", "/deliveries", "/errors", "/subscriptions", "/subscriptions/new", "/explain", "/performance",
     "/workers", "/notifications", "/audit", "/settings/users", "/settings/keys", "/api/docs",
 ]  # fmt: skip
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}

@@ -10,11 +10,14 @@ import pytest
 from tests.support.clock import Clock
 from tests.support.factories import make_delivery, make_event, make_subscription, rows_of
 from webapp.domain.access import Actor
+from webapp.domain.backtest import rule_to_test
+from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import NotFound
 from webapp.domain.events import Event, EventDraft, parse_event
 from webapp.runtime import Runtime
 from webapp.services import explain, subscriptions
 from webapp.services.accept import Acceptor
+from webapp.services.backtest import backtest
 from webapp.services.explain import Explained, explain_draft, explain_event
 from webapp.store import tables
 from webapp.store.events import get_event_row, to_event
@@ -45,6 +48,18 @@ def test_explanation_of_a_draft_is_what_accepting_does(rt: Runtime, operator: Ac
         would = {one.rule.name for one in found.verdicts if one.would == "run"}
         assert would == names == {one.subscription_name for one in accepted.deliveries}
         assert (found.matched, found.total) == (len(names), 2)
+
+
+def test_id_that_the_hub_gave_was_not_there_when_the_event_was_routed(rt: Runtime, operator: Actor) -> None:
+    make_subscription(rt, name="Named", condition={"field": "id", "op": "exists"})
+    make_subscription(rt, name="Nameless", condition={"field": "id", "op": "missing"})
+    for fields, name in (({}, "Nameless"), ({"id": "o-1"}, "Named")):
+        accepted = Acceptor(rt).accept(_draft(rt, **fields), operator)
+        found = explain_event(rt, _event(rt, accepted.uid))
+        tally = backtest(rt, rule_to_test("*", parse_condition({"field": "id", "op": "exists"}))).tally
+        assert [one.subscription_name for one in accepted.deliveries] == [name]
+        assert [one.rule.name for one in found.verdicts if one.would == "run"] == [name]
+        assert tally.matched == (name == "Named")
 
 
 def test_explaining_a_draft_stores_nothing(rt: Runtime) -> None:

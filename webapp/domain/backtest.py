@@ -14,6 +14,7 @@ from typing import Literal
 
 from webapp.domain.conditions import Condition
 from webapp.domain.events import Event
+from webapp.domain.explain import as_it_came
 from webapp.domain.routing import RouteTable, Rule
 
 Change = Literal["kept", "added", "removed"]
@@ -93,7 +94,7 @@ class Tally:
             self.samples[change].append(Sample(event.uid, event.type, event.source, came))
 
     def _judge(self, event: Event, came: datetime) -> Change | None:
-        matching = {one.rule.id for one in self.table.route(event, came) if one.matched}
+        matching = {one.rule.id for one in self.table.route(as_it_came(event), came) if one.matched}
         if not matching:
             return None
         if DRAFT not in matching:

@@ -7,7 +7,7 @@ are made, changed and deleted; where it does, ``note`` says so. Pure: rules and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -106,6 +106,11 @@ def explain(
         note = "" if delivered is None else _note(one, would, happened, at)
         verdicts.append(Verdict(one, found is not None, matched, would, trace, failure, happened, note))
     return sorted(verdicts, key=lambda one: (one.would == "skip", one.happened is None))
+
+
+def as_it_came(event: Event) -> Event:
+    """A stored event as the router saw it: an id that the hub gave it was not there yet."""
+    return replace(event, id=None) if event.id == event.uid else event  # type: ignore[arg-type]
 
 
 def blame(condition: Condition, trace: Trace) -> tuple[Clause, ...]:

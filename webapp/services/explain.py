@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from webapp.domain.errors import NotFound
 from webapp.domain.events import Event, EventDraft
-from webapp.domain.explain import Verdict, explain
+from webapp.domain.explain import Verdict, as_it_came, explain
 from webapp.runtime import Runtime
 from webapp.store import feed_explain as feed
 
@@ -47,7 +47,7 @@ def explain_event(rt: Runtime, event: Event, only: str | None = None) -> Explain
             delivered, ids = feed.happened_at(conn, event.uid, only), [only]
         known = feed.known_subscriptions(conn, ids[:CONSIDERED])
     _must_be_there(known, only)
-    return Explained(event, tuple(explain(event, known, at=at, delivered=delivered)), len(ids))
+    return Explained(event, tuple(explain(as_it_came(event), known, at=at, delivered=delivered)), len(ids))
 
 
 def _must_be_there(known: object, only: str | None) -> None:
