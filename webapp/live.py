@@ -59,8 +59,17 @@ class WorkerChanged:
     name = "worker.changed"
 
 
-Fact = EventChanged | NotificationCreated | SubscriptionChanged | WorkerChanged
-FACTS: tuple[type[Any], ...] = (EventChanged, NotificationCreated, SubscriptionChanged, WorkerChanged)
+@dataclass(frozen=True, slots=True)
+class BulkChanged:
+    """A bulk operation began, went on, or changed its state."""
+
+    id: str
+    state: str
+    name = "bulk.changed"
+
+
+Fact = EventChanged | NotificationCreated | SubscriptionChanged | WorkerChanged | BulkChanged
+FACTS: tuple[type[Any], ...] = (EventChanged, NotificationCreated, SubscriptionChanged, WorkerChanged, BulkChanged)
 
 
 class Publisher(Protocol):
