@@ -236,4 +236,4 @@ def test_real_worker_that_comes_back_is_caught_only_when_its_fence_is_out(
 def is_heard(crew: Crew, sent: Accepted) -> bool:
     """Whether the zombie has recorded its outcome, or was told that it may not."""
     said = crew.output()
-    return len(crew.attempts(sent)) > 2 or "taken away or cancelled" in said or "came too late" in said
+    return len(crew.attempts(sent)) > 2 or "lease_lost" in said or "outcome_fenced" in said

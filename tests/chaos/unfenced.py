@@ -38,9 +38,9 @@ def settle_rows(conn: Connection, rows: Sequence[Any], owner: str) -> list[Any]:
     return list(rows)
 
 
-def renew(conn: Connection, *, owner: str, ids: Sequence[str], until: Any) -> set[str]:
-    """Without a look: everything is still ours."""
-    return set(ids)
+def renew(conn: Connection, *, owner: str, ids: Sequence[str], until: Any) -> dict[str, bool]:
+    """Without a look: everything is still ours, and nothing is to be cancelled."""
+    return dict.fromkeys(ids, False)
 
 
 def numbered_anew(row: Any, *more: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import ctypes
 import logging
 import os
 import re
+import resource
 import signal
 import time
 from pathlib import Path
@@ -98,6 +99,76 @@ class LeavesQuietly(EventHandler):
 
     async def process(self, event: Event, ctx: Context) -> Any:
         os._exit(0)
+
+
+class Segfaults(EventHandler):
+    name = "t.segfaults"
+    isolated = True
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        ctypes.string_at(0)
+
+
+class Aborts(EventHandler):
+    name = "t.aborts"
+    isolated = True
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        os.abort()
+
+
+class Hoards(EventHandler):
+    """Takes memory until there is none: its process may have 300 MB more, as in a small container."""
+
+    name = "t.hoards"
+    isolated = True
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000,) * 2)
+        hoard = []
+        while True:
+            hoard.append(bytearray(10_000_000))
+
+
+class LeavesOthers(EventHandler):
+    """Its child goes on when it is done itself."""
+
+    name = "t.leaves-others"
+    isolated = True
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        mark(event, f"forked {child}")
+
+
+class Answers(EventHandler):
+    """Gives back, says or raises what no database and no log wants to keep."""
+
+    name = "t.answers"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        match event.payload["what"]:
+            case "nul":
+                return {"text": "a\x00b", "\x00": 1}
+            case "object":
+                return object()
+            case "nan":
+                return float("nan")
+            case "surrogate":
+                return "\ud800"
+            case "huge":
+                return "x" * 5_000_000
+            case "long error":
+                raise RuntimeError("y" * 5_000_000 + "\x00")
+            case "flood":
+                for n in range(20_000):
+                    ctx.log(f"line {n}\x00\ud800")
+                    print("z" * 500)
+        return None
 
 
 class Blocks(EventHandler):
