@@ -1,7 +1,7 @@
 """``python -m jobs.beat``: the hub's pulse. Rings for due work, takes back lost work, drops what is outdated.
 
-Several may run: every step is a compare-and-set. A beat that was itself asleep must not judge who was
-silent meanwhile: after a gap it skips one round, in which the living renew their leases.
+Several may run: every step is a compare-and-set. A beat that was itself asleep, or whose clock was set, must not
+judge who was silent meanwhile: it skips a round, in which the living renew their leases.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from jobs.clockwatch import ClockWatch
 from jobs.stopping import Stop, end_process
 from jobs.worker import introduce
 from webapp.domain.errors import HubError, Unavailable
@@ -22,7 +23,6 @@ from webapp.settings import load_settings
 
 log = logging.getLogger("jobs.beat")  # it runs as __main__
 
-GAP_S = 3.0
 PRUNE_S = 60.0
 
 
@@ -32,16 +32,14 @@ class Beat:
     def __init__(self, rt: Runtime, me: Presence, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rt, self._me, self._monotonic = rt, me, monotonic
         self._acceptor = Acceptor(rt)
-        self._last = monotonic()
+        self._watch = ClockWatch(rt, monotonic)
         self._recovering_until = 0.0
         self._pruned = self._signed = float("-inf")
 
     def pulse(self) -> None:
         """Everything that is to be done now. One step that fails does not keep the others from being done."""
         now = self._monotonic()
-        gap, self._last = now - self._last, now
-        if gap > GAP_S + self._rt.settings.sweep_s:
-            log.warning("asleep for %.0f s: nobody is judged this round", gap, extra={"action": "beat_gap"})
+        if self._watch.look(now):
             self._recovering_until = now + self._rt.settings.heartbeat_s + 1.0
         self._attempt("expire", lambda: upkeep.expire(self._rt))
         if now >= self._recovering_until:
