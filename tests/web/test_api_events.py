@@ -44,6 +44,7 @@ def test_publish_answers_with_deliveries_and_links(api: Program, sqlite_rt: Runt
                 "id": delivery["id"],
                 "subscription_id": wanted,
                 "state": "pending",
+                "reason": None,
                 "links": {"self": f"/api/v1/deliveries/{delivery['id']}", "page": f"/deliveries/{delivery['id']}"},
             }
         ],

@@ -80,7 +80,7 @@ def test_event_page_shows_every_delivery_with_its_state(signed_in: Person, busy_
     said = words(page.select_one("#events-deliveries"))
     assert "first try" in said
     assert "next try in 18 s" in said
-    assert "no tries left" in said
+    assert "all tries failed" in said
     assert page.select_one("progress")["value"] == "7.0"  # type: ignore[index]
 
 

@@ -25,8 +25,8 @@ def insert_accepted(
     insert_parts(conn, parts)
 
 
-def deliveries_of(conn: Connection, uids: Sequence[str]) -> dict[str, list[tuple[str, str, str, str]]]:
-    """By event uid: (id, subscription id, subscription name, state), oldest first."""
+def deliveries_of(conn: Connection, uids: Sequence[str]) -> dict[str, list[tuple[str, str, str, str, str | None]]]:
+    """By event uid: (id, subscription id, subscription name, state, reason), oldest first."""
     found = (
         select(
             deliveries.c.event_uid,
@@ -34,13 +34,14 @@ def deliveries_of(conn: Connection, uids: Sequence[str]) -> dict[str, list[tuple
             deliveries.c.subscription_id,
             subscriptions.c.name,
             deliveries.c.state,
+            deliveries.c.reason,
         )
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .where(within(conn, deliveries.c.event_uid, uids))
         .order_by(deliveries.c.id)
         .limit(10_000)
     )
-    grouped: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
-    for uid, delivery_id, subscription_id, name, state in conn.execute(found):
-        grouped[uid].append((delivery_id, subscription_id, name, state))
+    grouped: dict[str, list[tuple[str, str, str, str, str | None]]] = defaultdict(list)
+    for uid, *listed in conn.execute(found):
+        grouped[uid].append(tuple(listed))
     return grouped

@@ -68,6 +68,8 @@ class DeliveryRow:
     progress_message: str | None
     rerun: int  # 0, or the number of the re-run
     rerun_of: str | None
+    expires_at: datetime | None
+    superseded_by: str | None  # what was kept instead: of a duplicate the first, of a debounced one the last
     pause_reason: str | None
     timeout_ms: int
     v: int
@@ -256,6 +258,8 @@ def _delivery(row: Row[Any]) -> DeliveryRow:
         progress_message=row.progress_message,
         rerun=row.replay,
         rerun_of=row.replay_of,
+        expires_at=row.expires_at,
+        superseded_by=row.superseded_by,
         pause_reason=row.pause_reason,
         timeout_ms=row.timeout_ms,
         v=row.v,

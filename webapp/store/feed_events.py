@@ -116,6 +116,8 @@ class EventDetail:
     succeeded: int
     failed: int
     problem: str | None
+    deliver_at: datetime | None
+    depth: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from webapp.domain.instants import iso, iso_or_none
+from webapp.domain.reasons import reason_in_words
 from webapp.domain.retry import RetryPolicy
 from webapp.store.events import get_event_row
 from webapp.store.tables import attempts, deliveries, subscriptions
@@ -65,6 +66,8 @@ def _handler(row: Row[Any]) -> dict[str, Any]:
         "handler": row.handler,
         "state": row.state,
         "reason": row.reason,
+        "explanation": reason_in_words(row.reason) or None,
+        "superseded_by": row.superseded_by,
         "attempt": row.attempt,
         "max_attempts": RetryPolicy.from_json(row.retry).max_attempts,
         "due_at": iso(row.due_at) if row.state in ("pending", "waiting") else None,

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from flask import Flask
 from markupsafe import Markup, escape
 
+from webapp.domain.reasons import reason_in_words
+
 SHOWN_CHARS = 100_000  # of a JSON text; the rest is left to the JSON link
 INDENT = "  "
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[{}\[\],:]', re.DOTALL)
@@ -203,6 +205,7 @@ def install(app: Flask, clock_of: Callable[[], datetime]) -> None:
     filters: dict[str, Callable[..., Any]] = {
         "duration": duration, "rough": rough, "bytes": size, "number": number, "capped": capped, "iso": iso,
         "exact": exact, "axis": axis, "sender": sender, "clock": clock, "wall": wall, "clock_and_day": clock_and_day, "json_tokens": json_tokens, "ago": ago, "until": until, "since": since,
+        "reason": reason_in_words,
     }  # fmt: skip
     app.jinja_env.filters.update(filters)
     app.jinja_env.globals["state_tone"] = state_tone

@@ -10,6 +10,7 @@ from flask import Response
 from webapp.domain.errors import NotFound
 from webapp.domain.instants import iso, iso_or_none
 from webapp.domain.lifecycle import State
+from webapp.domain.reasons import reason_in_words
 from webapp.domain.retry import RetryPolicy
 from webapp.services import operate
 from webapp.store import api_feeds
@@ -102,6 +103,7 @@ def delivery_json(row: Any) -> dict[str, Any]:
         "lane": row.lane,
         "state": row.state,
         "reason": row.reason,
+        "explanation": reason_in_words(row.reason) or None,
         "attempt": row.attempt,
         "tries_used": row.tries_used,
         "max_attempts": RetryPolicy.from_json(row.retry).max_attempts,
@@ -112,6 +114,8 @@ def delivery_json(row: Any) -> dict[str, Any]:
         "error": None if row.error_type is None else {"type": row.error_type, "message": row.error_message},
         "progress": None if row.progress_done is None else progress,
         "rerun_of": row.replay_of,
+        "superseded_by": row.superseded_by,
+        "expires_at": iso_or_none(row.expires_at),
         "links": links_of_delivery(row.id) | {"event": f"/api/v1/events/{row.event_uid}"},
     }
 
@@ -162,7 +166,10 @@ SCHEMAS: dict[str, Any] = {
             "handler": {"type": "string"},
             "lane": {"type": "string"},
             "state": {"$ref": "#/components/schemas/DeliveryState"},
-            "reason": _TEXT_OR_NULL | {"description": "Of a dead one: exhausted, permanent, expired, lost, no_handler."},
+            "reason": _TEXT_OR_NULL | {"description": "Of a dead one: exhausted, permanent, expired, lost, no_handler. Of a skipped one: shadow, rate_limited, duplicate, superseded. Of a held one: paused, breaker, releasing, loop."},
+            "explanation": _TEXT_OR_NULL | {"description": "The reason in words."},
+            "superseded_by": _TEXT_OR_NULL | {"description": "The delivery that was kept instead: of a duplicate the first, of a debounced one the last."},
+            "expires_at": _TIME_OR_NULL | {"description": "It is not started later than this."},
             "attempt": {"type": "integer"},
             "tries_used": {"type": "integer"},
             "max_attempts": {"type": ["integer", "null"]},

@@ -146,6 +146,8 @@ def can(verb: str, delivery: feed.DeliveryRow) -> bool:
         return delivery.state in OPEN
     if delivery.subscription_deleted:
         return False
+    if verb == "retry" and delivery.reason == "loop":
+        return delivery.state == State.HELD
     return delivery.state in (RETRIABLE if verb == "retry" else FINAL)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from flask import Blueprint, Response, redirect, request, url_for
@@ -29,7 +29,7 @@ bp = Blueprint("submit", __name__, url_prefix="/events")
 
 EXAMPLE = '{\n  "order_id": "o_88213",\n  "amount": 129.5,\n  "currency": "EUR"\n}'
 Read = TypeVar("Read")
-FIELDS = ("type", "source", "subject", "payload", "labels")
+FIELDS = ("type", "source", "subject", "payload", "labels", "deliver_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Form:
     subject: str = ""
     payload: str = EXAMPLE
     labels: str = ""
+    deliver_at: str = ""  # a time, or a delay
     once: str = ""  # becomes the id of the event, so that a double click is one event
 
     @classmethod
@@ -56,11 +57,19 @@ class Form:
         labels, more = _tried(lambda: dict[str, Any](parse_labels(self.labels)), nothing)
         document: dict[str, Any] = {"type": self.type.strip(), "id": self.once, "payload": payload, "labels": labels}
         document |= {name: text for name in ("source", "subject") if (text := getattr(self, name).strip())}
+        document |= self.timing()
         now = get_runtime().clock()
         draft, others = _tried(lambda: parse_event(document, default_source=default_source(actor), now=now), None)
         if draft is None or faults or more:
             raise Refused("invalid-event", "The event cannot be sent as it is.", faults=(*others, *faults, *more))
         return draft
+
+    def timing(self) -> dict[str, str]:
+        """``deliver_at`` or ``delay``, whichever of them was written into the one field."""
+        text = self.deliver_at.strip()
+        if not text:
+            return {}
+        return {"deliver_at" if "-" in text or ":" in text else "delay": text}
 
 
 @dataclass(slots=True)
@@ -71,6 +80,7 @@ class Faults:
 
     def add(self, fault: Fault) -> None:
         name = fault.pointer.split("/")[1] if fault.pointer.startswith("/") else ""
+        name = "deliver_at" if name == "delay" else name  # one field has either
         inside = fault.pointer[len(name) + 1 :] if name in ("payload", "labels") else ""
         text = f"{inside}: {fault.message}" if inside else fault.message
         self.by_field.setdefault(name if name in FIELDS else "", []).append(text)
@@ -86,7 +96,7 @@ def new() -> Response:
         event = find_event(again)
         labels = "\n".join(f"{key}={value}" for key, value in event.labels.items())
         laid_out = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
-        form = Form(event.type, event.source, event.subject or "", laid_out, labels, form.once)
+        form = Form(event.type, event.source, event.subject or "", laid_out, labels, once=form.once)
     return _answer(form)
 
 
@@ -105,7 +115,7 @@ def create() -> Response | AnyResponse:
         return _answer(form, faults.by_field, status=422)
     if not render.wants_part():
         return redirect(url_for("events.show", uid=accepted.uid), 303)
-    fresh = Form(form.type, form.source, form.subject, form.payload, form.labels, rt.new_id("web"))
+    fresh = replace(form, deliver_at="", once=rt.new_id("web"))
     return _answer(fresh, uid=accepted.uid, duplicate=accepted.duplicate)
 
 
@@ -184,6 +194,7 @@ def _curl(form: Form) -> str:
         payload = {}
     document: dict[str, Any] = {"type": form.type.strip() or "order.paid", "payload": payload}
     document |= {name: text for name in ("source", "subject") if (text := getattr(form, name).strip())}
+    document |= form.timing()
     body = shlex.quote(json.dumps(document, ensure_ascii=False))
     return (
         f"curl {shlex.quote(base + '/api/v1/events')} \\\n"
