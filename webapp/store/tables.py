@@ -120,6 +120,9 @@ subscriptions = Table(
     ),
 )
 
+NEEDS = text("state = 'dead' AND dismissed_at IS NULL")
+MARKED = text("operation_id IS NOT NULL")
+
 # One event x one subscription: the unit of work. These rows are the outbox.
 deliveries = Table(
     "deliveries",
@@ -241,27 +244,10 @@ deliveries = Table(
         postgresql_where=text("state = 'held'"),
     ),
     # what needs action, all of it and by subscription
-    Index(
-        "ix_deliveries_needs",
-        "id",
-        sqlite_where=text("state = 'dead' AND dismissed_at IS NULL"),
-        postgresql_where=text("state = 'dead' AND dismissed_at IS NULL"),
-    ),
-    Index(
-        "ix_deliveries_needs_of",
-        "subscription_id",
-        "id",
-        sqlite_where=text("state = 'dead' AND dismissed_at IS NULL"),
-        postgresql_where=text("state = 'dead' AND dismissed_at IS NULL"),
-    ),
+    Index("ix_deliveries_needs", "id", sqlite_where=NEEDS, postgresql_where=NEEDS),
+    Index("ix_deliveries_needs_of", "subscription_id", "id", sqlite_where=NEEDS, postgresql_where=NEEDS),
     # what became of a bulk operation's deliveries
-    Index(
-        "ix_deliveries_operation",
-        "operation_id",
-        "state",
-        sqlite_where=text("operation_id IS NOT NULL"),
-        postgresql_where=text("operation_id IS NOT NULL"),
-    ),
+    Index("ix_deliveries_operation", "operation_id", "state", sqlite_where=MARKED, postgresql_where=MARKED),
     Index("ix_deliveries_state_id", "state", "id"),
     Index("ix_deliveries_subscription_id_id", "subscription_id", "id"),
 )
