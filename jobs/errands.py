@@ -1,0 +1,54 @@
+"""What the beat does beside its pulse: bulk operations, which may take long. A thread, so that the pulse is never late.
+
+Between two steps it rests as long as a step may take: on SQLite whoever accepts events must get the pen too.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from webapp.domain.errors import Unavailable
+from webapp.runtime import Runtime
+from webapp.services import bulk_work
+
+log = logging.getLogger(__name__)
+
+BUSY_S = 0.1  # of work, and of rest while there is more
+IDLE_S = 1.0
+
+
+class Errands:
+    """Runs from ``start`` to ``stop``."""
+
+    def __init__(self, rt: Runtime, owner: str) -> None:
+        self._rt, self._owner = rt, owner
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="errands", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the step that is under way."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def round(self) -> bool:
+        """One round; answers whether more is to be done at once. What fails is tried again in the next."""
+        try:
+            more = bulk_work.advance(self._rt, self._owner, BUSY_S)
+            if not more:
+                bulk_work.settle(self._rt)
+        except Unavailable:
+            log.warning("bulk: the database does not answer", extra={"action": "bulk_missed"})
+            return False
+        except Exception:
+            log.exception("bulk failed", extra={"action": "bulk_failed"})
+            return False
+        return more
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._stop.wait(BUSY_S if self.round() else IDLE_S)
