@@ -17,6 +17,7 @@ from webapp.web.pages import (
     deliveries,
     events,
     explain,
+    needs,
     notifications,
     overview,
     performance,
@@ -35,7 +36,7 @@ from webapp.web.pages import (
 )
 
 PAGES = (
-    overview, events, explain, submit, deliveries, error_pages, subscriptions, subscription_edit, backtest,
+    overview, events, explain, submit, deliveries, needs, error_pages, subscriptions, subscription_edit, backtest,
     notifications, workers, performance, audit, schedules, settings_pages, api_docs, session, setup, problems,
 )  # fmt: skip
 

@@ -129,15 +129,6 @@ def test_rerun_adds_a_delivery_and_leaves_the_old_one(rt: Runtime, operator: Act
     assert row_of(rt, operate.rerun(rt, operator, again)).replay == 2
 
 
-def test_cancel_fences_the_handler_that_still_runs(rt: Runtime, operator: Actor) -> None:
-    make_subscription(rt)
-    uid, delivery = publish(rt, operator)
-    (claimed,) = take(rt)
-    operate.cancel(rt, operator, delivery)
-    assert end(rt, claimed, Done()) == set()
-    assert (row_of(rt, delivery).state, status_of(rt, uid)[0]) == ("cancelled", "failed")
-
-
 def test_release_gives_the_try_back(rt: Runtime, operator: Actor) -> None:
     make_subscription(rt)
     _, delivery = publish(rt, operator)
@@ -168,6 +159,8 @@ def test_delete_cancels_what_has_not_ended(rt: Runtime, operator: Actor) -> None
     (claimed,) = take(rt)
     second, due = publish(rt, operator)
     assert subscriptions.delete(rt, operator, subscription) == 2
-    assert {row_of(rt, running).state, row_of(rt, due).state} == {"cancelled"}
-    assert end(rt, claimed, Done()) == set()
+    assert (row_of(rt, due).state, row_of(rt, due).cancel_requested_by) == ("cancelled", "olga")
+    assert (row_of(rt, running).state, row_of(rt, running).cancel_requested_by) == ("running", "olga")
+    assert end(rt, claimed, Retry()) == {running}
+    assert row_of(rt, running).state == "cancelled"
     assert {status_of(rt, first)[0], status_of(rt, second)[0]} == {"failed"}

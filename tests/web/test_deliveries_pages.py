@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def _ids(page: object) -> list[str]:
 
 def test_list_is_newest_first_and_pages_by_keyset(signed_in: Person, sqlite_rt: Runtime, clock: Clock) -> None:
     made = _many(sqlite_rt, clock, 55, make_subscription(sqlite_rt))
-    first = soup(signed_in.get("/deliveries"))
+    first = soup(signed_in.get("/deliveries?state=all"))
     assert _ids(first) == made[:4:-1]
     older = soup(signed_in.get(str(first.select_one("a[rel=next]")["href"])))  # type: ignore[index]
     assert _ids(older) == made[4::-1]
@@ -49,17 +50,89 @@ def test_filters_hold_together_when_state_subscription_and_time_are_given(
     assert _ids(soup(signed_in.get(f"/deliveries?state=dead&subscription={mine}&since=1h"))) == wanted
 
 
-def test_needs_action_leaves_out_what_was_rerun(as_operator: Person, sqlite_rt: Runtime, clock: Clock) -> None:
-    rerun, left = _many(sqlite_rt, clock, 2, make_subscription(sqlite_rt), "dead")
+def test_needs_action_comes_first_and_leaves_out_what_was_rerun(
+    as_operator: Person, sqlite_rt: Runtime, clock: Clock
+) -> None:
+    rule = make_subscription(sqlite_rt, name="Receipts")
+    rerun, _ = _many(sqlite_rt, clock, 2, rule, "dead")
     as_operator.post(f"/deliveries/{rerun}/rerun")
-    page = soup(as_operator.get("/deliveries?state=action"))
-    assert _ids(page) == [left]
+    page = soup(as_operator.get("/deliveries"))
+    assert [words(row) for row in page.select("tr[id^=need-]")] == [words(page.select_one("tr[id^=need-]"))]
+    assert "Receipts 1 delivery" in words(page)
     assert "Needs action 1" in words(page)
+    assert words(page.select_one("[aria-current=true]")).startswith("Needs action")
 
 
-def test_unknown_filter_values_show_the_whole_list(signed_in: Person, sqlite_rt: Runtime) -> None:
-    made = make_delivery(sqlite_rt)
-    assert _ids(soup(signed_in.get("/deliveries?state=sleeping&since=yesterday&before="))) == [made]
+def test_group_opens_and_is_retried_and_dismissed(as_operator: Person, sqlite_rt: Runtime, clock: Clock) -> None:
+    rule = make_subscription(sqlite_rt)
+    broke = {"state": "dead", "reason": "exhausted", "error_type": "ValueError"}
+    made = [make_delivery(sqlite_rt, None, rule, **broke, error_message=f"no order o_{n}") for n in range(2)]
+    other = make_delivery(sqlite_rt, None, rule, **broke, error_message="no stock")
+    page = soup(as_operator.get("/deliveries"))
+    links = {words(row): row.select_one("td a")["href"] for row in page.select("tr[id^=need-]")}  # type: ignore[index]
+    [orders] = [str(link) for text, link in links.items() if "no order" in text]
+    opened = soup(as_operator.get(orders))
+    assert set(_ids(opened)) == set(made)
+    group = opened.select_one("form[action='/needs/retry'] input[name=group]")["value"]  # type: ignore[index]
+    answer = as_operator.post("/needs/retry", {"group": group}, headers=HTMX)
+    assert json.loads(answer.headers["HX-Trigger"])["toast"]["text"] == "2 deliveries are tried again"
+    assert {row_of(sqlite_rt, tables.deliveries, one).state for one in made} == {"pending"}
+    assert "needs you any more" in as_operator.get(orders).text
+    [left] = [
+        str(row["value"])
+        for row in soup(as_operator.get("/deliveries")).select("form[action='/needs/dismiss'] [name=group]")
+    ]
+    assert as_operator.post("/needs/dismiss", {"group": left}).status_code == 422
+    as_operator.post("/needs/dismiss", {"group": left, "reason": "sold out"})
+    assert "Nothing needs you" in as_operator.get("/deliveries").text
+    assert "Dismissed by olga" in words(soup(as_operator.get(f"/deliveries/{other}")))
+
+
+def test_group_that_is_none_is_not_found_and_a_viewer_may_not_act(
+    as_operator: Person, as_viewer: Person, sqlite_rt: Runtime
+) -> None:
+    make_delivery(sqlite_rt, state="dead")
+    assert as_operator.post("/needs/retry", {"group": "nonsense"}).status_code == 404
+    assert as_operator.post("/needs/retry", {"group": "sub_x.000000000000"}).status_code == 404
+    assert as_operator.get("/deliveries?group=sub_x.000000000000").status_code == 200
+    assert soup(as_viewer.get("/deliveries")).select("main form[method=post]") == []
+    assert as_viewer.post("/needs/retry", {"group": "sub_x.0"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"state": "running", "started_at": None}, "Cancel requested by vera"),
+        ({"state": "cancelled", "reason": "cooperative"}, "Cancelled by vera; its handler stopped when it was told to"),
+        ({"state": "cancelled", "reason": "killed"}, "was left behind"),
+        ({"state": "cancelled", "reason": "killed", "lane": "isolated"}, "its process was killed"),
+        ({"state": "cancelled", "reason": "before_start"}, "Cancelled by vera before it started"),
+        ({"state": "cancelled", "reason": "lost"}, "its worker fell silent"),
+        ({"state": "succeeded"}, "came too late"),
+    ],
+)
+def test_page_says_how_a_cancellation_ended(
+    as_operator: Person, sqlite_rt: Runtime, fields: dict[str, Any], said: str
+) -> None:
+    asked = {"cancel_requested_at": sqlite_rt.clock(), "cancel_requested_by": "vera"}
+    made = make_delivery(sqlite_rt, **asked, **fields)
+    page = soup(as_operator.get(f"/deliveries/{made}"))
+    assert said in words(page)
+    assert page.select(f"form[action$='{made}/cancel']") == []
+    event = row_of(sqlite_rt, tables.deliveries, made).event_uid
+    assert "cancel" in words(by_id(soup(as_operator.get(f"/events/{event}")), "events-deliveries")).lower()
+
+
+def test_cancel_of_a_running_delivery_says_that_it_was_asked_for(as_operator: Person, sqlite_rt: Runtime) -> None:
+    made = make_delivery(sqlite_rt, state="running", lease_owner="worker-1")
+    answer = as_operator.post(f"/deliveries/{made}/cancel", headers=HTMX)
+    assert "Asked to stop" in json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
+    assert row_of(sqlite_rt, tables.deliveries, made).state == "running"
+
+
+def test_unknown_filter_values_show_what_needs_action(signed_in: Person, sqlite_rt: Runtime) -> None:
+    make_delivery(sqlite_rt)
+    assert "Nothing needs you" in signed_in.get("/deliveries?state=sleeping&since=yesterday&before=").text
 
 
 def test_part_is_contained_in_the_page(signed_in: Person, sqlite_rt: Runtime) -> None:
@@ -89,8 +162,8 @@ def test_row_is_served_alone(signed_in: Person, sqlite_rt: Runtime) -> None:
 
 
 def test_empty_list_says_what_to_do(signed_in: Person) -> None:
-    assert "No deliveries yet" in signed_in.get("/deliveries").text
-    assert "Nothing needs you" in signed_in.get("/deliveries?state=action").text
+    assert "No deliveries yet" in signed_in.get("/deliveries?state=all").text
+    assert "Nothing needs you" in signed_in.get("/deliveries").text
     assert "No delivery fits this filter" in signed_in.get("/deliveries?state=held").text
 
 
@@ -146,9 +219,9 @@ def test_retry_answers_htmx_with_a_toast_and_tells_browsers(as_operator: Person,
 
 def test_retry_works_without_javascript(as_operator: Person, sqlite_rt: Runtime) -> None:
     made = make_delivery(sqlite_rt, state="dead")
-    back = "http://localhost/deliveries?state=action"
+    back = "http://localhost/deliveries?state=dead"
     answer = as_operator.post(f"/deliveries/{made}/retry", headers={"Referer": back})
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/deliveries?state=action")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/deliveries?state=dead")
     assert "Retry is under way" in as_operator.get("/deliveries").text
 
 

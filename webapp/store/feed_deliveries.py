@@ -6,14 +6,18 @@ are never loaded for a list.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, literal, select, union_all
+from sqlalchemy import Connection, Row, Select, func, literal, select, union_all
 
 from webapp.domain.ids import first_id_at
+from webapp.domain.lifecycle import cancel_end
+from webapp.store import needs
 from webapp.store import tables as t
+from webapp.store.engine import within
 from webapp.store.paging import LIMIT, NEWER_CAP, SCAN, Page, page_of
 
 ATTEMPTS_SHOWN = 100
@@ -22,7 +26,7 @@ LINES_SHOWN = 500
 STACK_CHARS = 20_000
 TEXT_CHARS = 2_000
 RESULT_CHARS = 8_000
-ACTION = "action"  # no state: dead, and nobody has re-run it
+ACTION = "action"  # no state: dead, and it is for people to do something about it (see ``needs``)
 COUNTED = (ACTION, "running", "waiting", "held", "pending", "dead")  # worth a number beside their name
 
 
@@ -68,11 +72,20 @@ class DeliveryRow:
     progress_message: str | None
     rerun: int  # 0, or the number of the re-run
     rerun_of: str | None
+    cancel_requested_at: datetime | None
+    cancel_requested_by: str | None
+    dismissed_at: datetime | None
+    dismissed_by: str | None
     expires_at: datetime | None
     superseded_by: str | None  # what was kept instead: of a duplicate the first, of a debounced one the last
     pause_reason: str | None
     timeout_ms: int
     v: int
+
+    @property
+    def cancel_end(self) -> str | None:
+        """How its cancellation ended, if there was one and it has."""
+        return cancel_end(self.state, self.reason, self.cancel_requested_at is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +155,9 @@ def count_newer(conn: Connection, wanted: DeliveryFilter, newest: str) -> int:
     return conn.execute(select(func.count()).select_from(newer)).scalar_one() if newest else 0
 
 
-def not_replayed() -> ColumnElement[bool]:
-    """No later delivery of the same event to the same subscription exists."""
-    d, later = t.deliveries.c, t.deliveries.alias()
-    same = (later.c.event_uid == d.event_uid, later.c.subscription_id == d.subscription_id)
-    return ~select(later.c.id).where(*same, later.c.replay > d.replay).exists()
-
-
 def _filtered(query: Select[Any], wanted: DeliveryFilter) -> Select[Any]:
     d = t.deliveries.c
-    if wanted.state == ACTION:
-        query = query.where(d.state == "dead", not_replayed())
-    elif wanted.state:
+    if wanted.state:
         query = query.where(d.state == wanted.state)
     if wanted.subscription_id:
         query = query.where(d.subscription_id == wanted.subscription_id)
@@ -166,6 +170,14 @@ def find_delivery(conn: Connection, delivery_id: str) -> DeliveryRow | None:
     """One delivery, or ``None``."""
     row = conn.execute(_rows().where(t.deliveries.c.id == delivery_id)).first()
     return None if row is None else _delivery(row)
+
+
+def rows_by_id(conn: Connection, ids: Sequence[str]) -> tuple[DeliveryRow, ...]:
+    """These deliveries, newest first."""
+    if not ids:
+        return ()
+    query = _rows().where(within(conn, t.deliveries.c.id, list(ids))).order_by(t.deliveries.c.id.desc())
+    return tuple(_delivery(row) for row in conn.execute(query))
 
 
 def deliveries_of_event(conn: Connection, event_uid: str, limit: int = LIMIT) -> tuple[DeliveryRow, ...]:
@@ -190,8 +202,8 @@ def count_states(conn: Connection, subscription_id: str = "") -> dict[str, int]:
     """
     if subscription_id:
         return _count_of_one(conn, subscription_id)
-    parts = []
-    for state in COUNTED:
+    parts = [select(literal(ACTION).label("state"), literal(needs.count_needing(conn, STATES_CAP)).label("n"))]
+    for state in COUNTED[1:]:
         some = _filtered(select(t.deliveries.c.id), DeliveryFilter(state)).limit(STATES_CAP + 1)
         parts.append(select(literal(state).label("state"), func.count().label("n")).select_from(some.subquery()))
     return {row.state: row.n for row in conn.execute(union_all(*parts))}
@@ -200,10 +212,9 @@ def count_states(conn: Connection, subscription_id: str = "") -> dict[str, int]:
 def _count_of_one(conn: Connection, subscription_id: str) -> dict[str, int]:
     d = t.deliveries.c
     newest = select(d.id).where(d.subscription_id == subscription_id).order_by(d.id.desc()).limit(SCAN).subquery()
-    state = case((and_(d.state == "dead", not_replayed()), ACTION), else_=d.state).label("state")
-    query = select(state, func.count().label("n")).join_from(newest, t.deliveries, d.id == newest.c.id).group_by(state)
-    counts = {row.state: row.n for row in conn.execute(query)}
-    counts["dead"] = counts.get("dead", 0) + counts.get(ACTION, 0)
+    query = select(d.state, func.count().label("n")).join_from(newest, t.deliveries, d.id == newest.c.id)
+    counts = {row.state: row.n for row in conn.execute(query.group_by(d.state))}
+    counts[ACTION] = needs.count_needing(conn, STATES_CAP, subscription_id)
     return {state: min(counts.get(state, 0), STATES_CAP + 1) for state in COUNTED}
 
 
@@ -258,6 +269,10 @@ def _delivery(row: Row[Any]) -> DeliveryRow:
         progress_message=row.progress_message,
         rerun=row.replay,
         rerun_of=row.replay_of,
+        cancel_requested_at=row.cancel_requested_at,
+        cancel_requested_by=row.cancel_requested_by,
+        dismissed_at=row.dismissed_at,
+        dismissed_by=row.dismissed_by,
         expires_at=row.expires_at,
         superseded_by=row.superseded_by,
         pause_reason=row.pause_reason,

@@ -17,6 +17,7 @@ from webapp.store import feed_deliveries as feed
 from webapp.store import tables as t
 from webapp.store.engine import within
 from webapp.store.feed_deliveries import AttemptRow, DeliveryRow, LogLine
+from webapp.store.needs import newest_needing
 from webapp.store.paging import COUNT_CAP, LIMIT, NEWER_CAP, SCAN, escape_like
 
 WORKER_IS_LOST = timedelta(seconds=20)
@@ -35,7 +36,7 @@ class NavCounts:
     """Counts beside the links of the sidebar; each stops one above its cap."""
 
     events: int
-    deliveries: int  # dead and not replayed: somebody must act
+    deliveries: int  # that need action
     errors: int  # failed tries of the last day
     subscriptions: int
     workers: int  # seen lately
@@ -145,7 +146,7 @@ def nav_counts(conn: Connection, *, user_id: str, now: datetime) -> NavCounts:
     day = first_id_at("att", _ms(now - ERRORS_WITHIN))
     counted = {
         "events": select(t.events.c.uid),
-        "deliveries": needing_action(),
+        "deliveries": newest_needing(conn, ACTION_CAP + 1).order_by(None),
         "errors": select(a.id).where(a.error_type.is_not(None), a.id >= day),
         "subscriptions": select(s.id).where(s.deleted_at.is_(None)),
         "workers": select(w.name).where(w.seen_at > now - WORKER_IS_LOST, w.kind != "beat"),
@@ -228,23 +229,6 @@ def _last_lines(conn: Connection, deliveries: tuple[DeliveryRow, ...]) -> tuple[
     query = select(*columns).where(within(conn, line.delivery_id, list(names))).order_by(line.seq.desc())
     rows = conn.execute(query.limit(LINES_SHOWN)).all() if names else []
     return tuple(LogLine(**row._mapping) for row in reversed(rows)), names
-
-
-def needing_action() -> Select[Any]:
-    """The newest dead deliveries (``ACTION_CAP + 1`` are looked at) but those that somebody has replayed."""
-    d, later = t.deliveries.c, t.deliveries.alias()
-    newest = select(d.id, d.event_uid, d.subscription_id, d.replay).where(d.state == "dead").order_by(d.id.desc())
-    dead = newest.limit(ACTION_CAP + 1).subquery("newest_dead")
-    replayed = (
-        select(later.c.id)
-        .where(
-            later.c.event_uid == dead.c.event_uid,
-            later.c.subscription_id == dead.c.subscription_id,
-            later.c.replay > dead.c.replay,
-        )
-        .exists()
-    )
-    return select(dead.c.id).where(~replayed)
 
 
 def capped_count(query: Select[Any], cap: int) -> ColumnElement[int]:

@@ -1,4 +1,4 @@
-"""Read models of the overview: activity from the per-minute counters, what needs somebody, and whether all is new.
+"""Read models of the overview: activity from the per-minute counters, who is paused, and whether all is new.
 
 Reads only; every list is bounded and every count is capped.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from webapp.store import tables as t
 from webapp.store.counters import minute_of
-from webapp.store.feed_events import LINE_CHARS, needing_action
 from webapp.store.paging import SCAN
 
 
@@ -31,20 +29,6 @@ class Activity:
     def events(self) -> int:
         """Events accepted in all."""
         return sum(self.accepted)
-
-
-@dataclass(frozen=True, slots=True)
-class DeadGroup:
-    """Dead deliveries of one subscription that died for the same reason."""
-
-    subscription_id: str
-    subscription_name: str
-    reason: str
-    count: int
-    newest_id: str
-    newest_event: str
-    error_message: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,33 +58,6 @@ def activity(conn: Connection, *, now: datetime, slots: int, minutes: int) -> Ac
         name: sum(n for (_, measure), n in found.items() if measure == name) for name in ("succeeded", "failed", "dead")
     }
     return Activity(series["accepted"], sums["succeeded"], sums["failed"], sums["dead"], series["dead"])
-
-
-def dead_groups(conn: Connection, limit: int = 8) -> tuple[DeadGroup, ...]:
-    """The newest dead deliveries that nobody has replayed, by subscription and reason, most first."""
-    d, s = t.deliveries.c, t.subscriptions.c
-    window = needing_action().subquery()
-    grouped = (
-        select(d.subscription_id, d.reason, func.count().label("n"), func.max(d.id).label("newest"))
-        .join(window, window.c.id == d.id)
-        .group_by(d.subscription_id, d.reason)
-        .order_by(func.count().desc())
-        .limit(limit)
-        .subquery()
-    )
-    one = t.deliveries.alias()
-    query = (
-        select(grouped, s.name, one.c.event_uid, one.c.finished_at, one.c.created_at, one.c.error_message)
-        .join_from(grouped, one, one.c.id == grouped.c.newest)
-        .join(t.subscriptions, s.id == grouped.c.subscription_id)
-        .order_by(grouped.c.n.desc(), grouped.c.newest.desc())
-    )
-    return tuple(_dead_group(row) for row in conn.execute(query))
-
-
-def _dead_group(row: Row[Any]) -> DeadGroup:
-    message, at = (row.error_message or "")[:LINE_CHARS], row.finished_at or row.created_at
-    return DeadGroup(row.subscription_id, row.name, row.reason or "", row.n, row.newest, row.event_uid, message, at)
 
 
 def paused_subscriptions(conn: Connection, limit: int = 8) -> tuple[PausedRow, ...]:

@@ -5,6 +5,7 @@ Both say the same words, so that every action works without JavaScript.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -39,6 +40,25 @@ def list_or_part(page: str, part: str, *, here: str, **context: Any) -> Response
     if request.headers.get("HX-Trigger") == "filters":
         response.headers["HX-Push-Url"] = here
     return response
+
+
+def paging(filters: Mapping[str, Any], before: str, after_that: str | None) -> dict[str, Any]:
+    """What a keyset-paged list needs to know of itself: its filters, its own address, and where older and newer are."""
+    path = request.path
+    return {
+        "filters": dict(filters),
+        "before": before,
+        "here": url_with(path, **filters, before=before),
+        "older": url_with(path, **filters, before=after_that) if after_that else None,
+        "newest_url": url_with(path, **filters) if before else None,
+        "url_with": url_with,
+    }
+
+
+def newer_part(noun: str, filters: Mapping[str, Any], count: Callable[[str], int]) -> Response:
+    """How many came since the list of that noun was drawn, as a button that shows them."""
+    newest = request.args.get("newest", "")[:64]
+    return render.part("_newer.html", noun=noun, count=count(newest), filters=filters, newest=newest, url_with=url_with)
 
 
 def since_of(name: str, now: datetime) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Pages of deliveries: the filtered list, one delivery, and the three buttons: retry, re-run, cancel.
+"""Pages of deliveries: what needs action, the filtered list, one delivery, and its buttons.
 
 Reads come from ``store.feed_deliveries``; every change goes through ``services.operate``, which audits it.
 """
@@ -6,23 +6,29 @@ Reads come from ``store.feed_deliveries``; every change goes through ``services.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from flask import Blueprint, Response, redirect, request, url_for
+from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.domain.errors import NotFound
 from webapp.domain.lifecycle import FINAL, OPEN, State
-from webapp.services import operate
+from webapp.services import needs, operate
+from webapp.services.needs import AT_ONCE
 from webapp.store import feed_deliveries as feed
+from webapp.store import feed_needs
 from webapp.store.feed_subscriptions import list_names
+from webapp.store.paging import Page
 from webapp.web import render
-from webapp.web.answers import SINCE, done, list_or_part, since_of, url_with
+from webapp.web.answers import SINCE, done, list_or_part, newer_part, paging, since_of, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 
 bp = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
-STATES = (feed.ACTION, "running", "waiting", "held", "pending", "dead", "succeeded", "skipped", "cancelled")
+EVERY = "all"  # the list of every state; without a state the page shows what needs action
+STATES = ("running", "waiting", "held", "pending", "dead", "succeeded", "skipped", "cancelled")
 RETRIABLE = frozenset({State.DEAD, State.WAITING})
 
 
@@ -39,53 +45,69 @@ class Wanted:
         """Values that mean nothing here are dropped, so that a mistyped address shows a list."""
         state, since = request.args.get("state", ""), request.args.get("since", "")
         return cls(
-            state if state in STATES else "",
+            state if state in (EVERY, *STATES) else "",
             request.args.get("subscription", "")[:64],
             since if since in SINCE else "",
         )
 
     def to_store(self) -> feed.DeliveryFilter:
         """The same for the read model."""
-        return feed.DeliveryFilter(self.state, self.subscription, since_of(self.since, get_runtime().clock()))
+        state = "" if self.state == EVERY else self.state
+        return feed.DeliveryFilter(state, self.subscription, since_of(self.since, get_runtime().clock()))
+
+    def to_needs(self) -> feed_needs.NeedsFilter:
+        """The same for what needs action."""
+        return feed_needs.NeedsFilter(self.subscription, since_of(self.since, get_runtime().clock()))
 
 
 @bp.get("")
 @require("read")
 def index() -> Response:
-    """The list, newest first; the part is the table."""
+    """What needs action in groups, one of the groups, or a list of deliveries, newest first; the part is the table."""
     rt, wanted, before = get_runtime(), Wanted.from_request(), request.args.get("before", "")[:64]
+    key = None if wanted.state else feed_needs.GroupKey.parse(request.args.get("group", ""))
     with rt.db.read() as conn:
-        page = feed.list_deliveries(conn, wanted.to_store(), before=before)
+        page, group = _find(conn, wanted, key, before)
         counts = feed.count_states(conn, wanted.subscription)
         names = list_names(conn)
     return list_or_part(
         "deliveries/index.html",
         "deliveries/_view.html",
         found=page,
+        group=group,
+        is_grouped=not wanted.state and key is None,
+        at_once=AT_ONCE,
         counts=counts,
         subscriptions=names,
         wanted=wanted,
-        before=before,
-        tabs=tuple((state, url_with(request.path, **asdict(replace(wanted, state=state)))) for state in ("", *STATES)),
+        tabs=tuple(
+            (state, url_with(request.path, **asdict(replace(wanted, state=state)))) for state in ("", EVERY, *STATES)
+        ),
         since_choices=SINCE,
-        url_with=url_with,
-        filters=asdict(wanted),
         can=can,
-        here=url_with(request.path, **asdict(wanted), before=before),
-        older=url_with(request.path, **asdict(wanted), before=page.next) if page.next else None,
-        newest_url=url_with(request.path, **asdict(wanted)) if before else None,
+        **paging(asdict(wanted) | {"group": "" if key is None else str(key)}, before, page.next),
     )
+
+
+def _find(
+    conn: Connection, wanted: Wanted, key: feed_needs.GroupKey | None, before: str
+) -> tuple[Page[Any], feed_needs.NeedGroup | None]:
+    if wanted.state:
+        return feed.list_deliveries(conn, wanted.to_store(), before=before), None
+    if key is None:
+        return feed_needs.list_groups(conn, wanted.to_needs(), before=before), None
+    return feed_needs.list_group(conn, key, before=before), feed_needs.find_group(conn, key)
 
 
 @bp.get("/newer")
 @require("read")
 def newer() -> Response:
     """How many came since the list was drawn."""
-    rt, wanted = get_runtime(), Wanted.from_request()
-    newest = request.args.get("newest", "")[:64]
-    with rt.db.read() as conn:
-        count = feed.count_newer(conn, wanted.to_store(), newest)
-    return render.part("deliveries/_newer.html", count=count, filters=asdict(wanted), newest=newest, url_with=url_with)
+    wanted = Wanted.from_request()
+    with get_runtime().db.read() as conn:
+        return newer_part(
+            "deliveries", asdict(wanted), lambda newest: feed.count_newer(conn, wanted.to_store(), newest)
+        )
 
 
 @bp.get("/<delivery_id>/row")
@@ -126,14 +148,26 @@ def rerun(delivery_id: str) -> Response:
 @bp.post("/<delivery_id>/cancel")
 @require("operate")
 def cancel(delivery_id: str) -> Response:
-    """Stop it for good."""
-    operate.cancel(get_runtime(), current_actor(), delivery_id)
-    return done("Cancelled", back=url_for("deliveries.show", delivery_id=delivery_id))
+    """Stop it for good; of one that runs the end is asked for."""
+    has_ended = operate.cancel(get_runtime(), current_actor(), delivery_id)
+    said = "Cancelled" if has_ended else "Asked to stop; its handler is told within seconds"
+    return done(
+        said, back=url_for("deliveries.show", delivery_id=delivery_id), tone="succeeded" if has_ended else "info"
+    )
+
+
+@bp.post("/<delivery_id>/dismiss")
+@require("operate")
+def dismiss(delivery_id: str) -> Response:
+    """It needs no action any more."""
+    needs.dismiss(get_runtime(), current_actor(), delivery_id, request.form.get("reason", ""))
+    return done("Dismissed", back=url_for("deliveries.show", delivery_id=delivery_id))
 
 
 @bp.get("/<delivery_id>/retry")
 @bp.get("/<delivery_id>/rerun")
 @bp.get("/<delivery_id>/cancel")
+@bp.get("/<delivery_id>/dismiss")
 @require("read")
 def look_first(delivery_id: str) -> AnyResponse:
     """The address of a button that was reloaded leads back to its delivery."""
@@ -141,9 +175,11 @@ def look_first(delivery_id: str) -> AnyResponse:
 
 
 def can(verb: str, delivery: feed.DeliveryRow) -> bool:
-    """Whether the state (not the person) allows ``retry``, ``rerun`` or ``cancel``."""
+    """Whether the state (not the person) allows ``retry``, ``rerun``, ``cancel`` or ``dismiss``."""
     if verb == "cancel":
-        return delivery.state in OPEN
+        return delivery.state in OPEN and (delivery.state != State.RUNNING or delivery.cancel_requested_at is None)
+    if verb == "dismiss":
+        return delivery.state == State.DEAD and delivery.dismissed_at is None
     if delivery.subscription_deleted:
         return False
     if verb == "retry" and delivery.reason == "loop":

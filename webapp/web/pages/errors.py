@@ -8,8 +8,7 @@ from flask import Blueprint, Response, request
 
 from webapp.store import feed_errors as feed
 from webapp.store.feed_subscriptions import list_names
-from webapp.web import render
-from webapp.web.answers import SINCE, list_or_part, since_of, url_with
+from webapp.web.answers import SINCE, list_or_part, newer_part, paging, since_of
 from webapp.web.auth import require
 from webapp.web.context import get_runtime
 
@@ -60,13 +59,8 @@ def index() -> Response:
         group_scan=feed.GROUP_SCAN,
         subscriptions=names,
         wanted=wanted,
-        before=before,
         since_choices=SINCE,
-        url_with=url_with,
-        filters=asdict(wanted),
-        here=url_with(request.path, **asdict(wanted), before=before),
-        older=url_with(request.path, **asdict(wanted), before=page.next) if page.next else None,
-        newest_url=url_with(request.path, **asdict(wanted)) if before else None,
+        **paging(asdict(wanted), before, page.next),
     )
 
 
@@ -74,8 +68,6 @@ def index() -> Response:
 @require("read")
 def newer() -> Response:
     """How many failed since the list was drawn."""
-    rt, wanted = get_runtime(), Wanted.from_request()
-    newest = request.args.get("newest", "")[:64]
-    with rt.db.read() as conn:
-        count = feed.count_newer(conn, wanted.to_store(), newest)
-    return render.part("errors/_newer.html", count=count, filters=asdict(wanted), newest=newest, url_with=url_with)
+    wanted = Wanted.from_request()
+    with get_runtime().db.read() as conn:
+        return newer_part("errors", asdict(wanted), lambda newest: feed.count_newer(conn, wanted.to_store(), newest))

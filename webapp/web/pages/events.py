@@ -16,7 +16,7 @@ from webapp.store import feed_events as feed
 from webapp.store.feed_deliveries import DeliveryRow
 from webapp.store.feed_events import EventDetail, EventFilter
 from webapp.web import render, waterfall
-from webapp.web.answers import SINCE, done, since_of, url_with
+from webapp.web.answers import SINCE, done, newer_part, since_of, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.deliveries import can
@@ -83,10 +83,9 @@ def index() -> Response:
 @require("read")
 def newer() -> Response:
     """How many came since the list was drawn."""
-    wanted, newest = Wanted.from_request(), request.args.get("newest", "")[:64]
+    wanted = Wanted.from_request()
     with get_runtime().db.read() as conn:
-        count = feed.count_newer(conn, wanted.to_store(), newest)
-    return render.part("events/_newer.html", count=count, filters=asdict(wanted), newest=newest, url_with=url_with)
+        return newer_part("events", asdict(wanted), lambda newest: feed.count_newer(conn, wanted.to_store(), newest))
 
 
 @bp.get("/<uid>/row")

@@ -8,7 +8,7 @@ from webapp.domain.errors import NotFound
 from webapp.services.inbox import mark_all_read
 from webapp.store import feed_notifications as feed
 from webapp.web import render
-from webapp.web.answers import done, url_with
+from webapp.web.answers import done, paging
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 
@@ -34,11 +34,7 @@ def index() -> Response:
         unread=unread,
         severity=severity,
         severities=SEVERITIES,
-        before=before,
-        url_with=url_with,
-        here=url_with(request.path, severity=severity, before=before),
-        older=url_with(request.path, severity=severity, before=page.next) if page.next else None,
-        newest_url=url_with(request.path, severity=severity) if before else None,
+        **paging({"severity": severity}, before, page.next),
     )
 
 

@@ -9,8 +9,8 @@ from flask import Blueprint, Response
 
 from webapp.domain.errors import HubError
 from webapp.runtime import Runtime
-from webapp.store import feed_events, feed_overview
-from webapp.store.feed_events import EventFilter
+from webapp.store import feed_events, feed_needs, feed_overview
+from webapp.store.feed_events import ACTION_CAP, EventFilter
 from webapp.web import render
 from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
@@ -21,6 +21,7 @@ bp = Blueprint("overview", __name__)
 log = logging.getLogger(__name__)
 
 RECENT = 10
+NEEDS_SHOWN = 8
 _playing = threading.Lock()  # one demo at a time in this process
 
 
@@ -31,13 +32,15 @@ def index() -> Response:
     rt = get_runtime()
     now = rt.clock()
     with rt.db.read() as conn:
+        needing = feed_needs.list_groups(conn, window=ACTION_CAP, limit=NEEDS_SHOWN)
         return render.page_or_part(
             "overview/index.html",
             "overview/_body.html",
             is_empty=feed_overview.is_empty(conn),
             hour=feed_overview.activity(conn, now=now, slots=60, minutes=1),
             day=feed_overview.activity(conn, now=now, slots=48, minutes=30),
-            dead=feed_overview.dead_groups(conn),
+            needs=needing.rows,
+            needs_more=needing.scanned_out or needing.next is not None,
             paused=feed_overview.paused_subscriptions(conn),
             counts=feed_events.nav_counts(conn, user_id=current_actor().id, now=now),
             recent=feed_events.list_events(conn, EventFilter(), limit=RECENT).rows,
