@@ -284,10 +284,10 @@ class FlightLoop:
         for flight in list(self.flights.values()):
             if flight.task is None:
                 continue
-            if now > flight.patience_ends:
+            if now >= flight.deadline and not flight.timed_out:
+                self._cut_off(flight, flight.task)  # even when its patience ended too, while the loop was blocked
+            elif now > flight.patience_ends:
                 self._abandon(flight)
-            elif now >= flight.deadline and not flight.timed_out:
-                self._cut_off(flight, flight.task)
         self._sweeper = self.loop.call_later(SWEEP_S if self.flights else IDLE_SWEEP_S, self._sweep)
 
     def _cut_off(self, flight: Flight, task: asyncio.Task[None]) -> None:

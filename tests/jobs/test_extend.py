@@ -4,60 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from rq import Queue
 from rq.utils import now
 
 from jobs.context import TimeIsUp
-from jobs.flights import LONGEST_S, Flight, FlightLoop, Landing
-from jobs.handlers import Context, Event, EventHandler
+from jobs.flights import LONGEST_S
+from jobs.handlers import Context
 from jobs.horselimit import HorseLimit
 from jobs.rq_workers import SETTINGS, IsolatedWorker, OurJob, connect
-from tests.support.attempts import Notes, claimed
+from tests.support.air import Air
+from tests.support.attempts import Notes
 from tests.support.clock import NOON
 from webapp.queue import ISOLATED_MARGIN_S, RUN_ISOLATED
-
-Act = Callable[[Context], Awaitable[Any]]
-
-
-class Air:
-    """A real loop of handlers that runs one attempt at a time."""
-
-    def __init__(self) -> None:
-        self._act: Act | None = None
-        self._landed: queue.Queue[Landing] = queue.Queue()
-        self.extended: list[Flight] = []
-        self.loop = FlightLoop(
-            find=lambda _: self._handler(), tools=Notes().tools(), roll=lambda: 0.5, land=self._landed.put,
-            concurrency=1, look_ahead=0,
-        )  # fmt: skip
-        self.loop.on_extended = self.extended.append
-        self.loop.start()
-
-    def fly(self, act: Act, *, timeout_s: float = 30) -> Landing:
-        """Run ``act`` as the handler of a delivery until it has landed."""
-        self._act = act
-        self.loop.take([claimed(timeout=timedelta(seconds=timeout_s))])
-        return self._landed.get(timeout=20)
-
-    def _handler(self) -> type[EventHandler]:
-        act = self._act
-        assert act is not None
-
-        class Acts(EventHandler):
-            name = "t.acts"
-
-            async def process(self, event: Event, ctx: Context) -> Any:
-                return await act(ctx)
-
-        return Acts
 
 
 @pytest.fixture
