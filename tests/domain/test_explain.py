@@ -93,6 +93,19 @@ def test_difference_between_then_and_today_is_told(more: dict[str, Any], deliver
     assert _verdict(_known(**more), delivered=delivered, amount=1).note == note
 
 
+@pytest.mark.parametrize(
+    ("pattern", "condition", "note"),
+    [
+        ("user.*", None, "was changed since (then: the pattern user.* did not fit); today it would run"),
+        ("*", BIG, "was changed since (then: data.amount > 500 was 1); today it would run"),
+        ("*", None, "was changed since; today it would run"),
+    ],
+)
+def test_rule_that_was_edited_is_asked_as_it_was_then(pattern: str, condition: Any, note: str) -> None:
+    earlier = _known(pattern, condition).rule
+    assert _verdict(_known(updated_at=AT + HOUR, earlier=earlier), amount=1).note == note
+
+
 def test_event_that_was_never_sent_has_no_past() -> None:
     (verdict,) = explain(_event(), [_known(created_at=AT + HOUR)], at=AT)
     assert (verdict.would, verdict.note, verdict.happened) == ("run", "", None)

@@ -14,6 +14,7 @@ from webapp.domain.backtest import rule_to_test
 from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import NotFound
 from webapp.domain.events import Event, EventDraft, parse_event
+from webapp.domain.subscriptions import SubscriptionDraft
 from webapp.runtime import Runtime
 from webapp.services import explain, subscriptions
 from webapp.services.accept import Acceptor
@@ -103,6 +104,26 @@ def test_stored_event_tells_then_from_today(rt: Runtime, clock: Clock, operator:
         "Edited to fit": ("run", "was changed since; today it would run"),
         "Made since": ("run", "did not exist yet; today it would run"),
     }
+
+
+def test_what_an_edited_rule_said_then_is_told_from_the_audit_log(rt: Runtime, clock: Clock, operator: Actor) -> None:
+    def draft(pattern: str, condition: Any) -> SubscriptionDraft:
+        return SubscriptionDraft("Edited", pattern, condition, "log")
+
+    edited = subscriptions.create(rt, operator, draft("order.*", BIG))
+    clock.advance(hours=1)
+    subscriptions.update(rt, operator, edited, draft("order.*", BIG | {"value": 900}))
+    clock.advance(hours=1)
+    uid = make_event(rt, type="order.paid", payload={"amount": 600})
+    clock.advance(hours=1)
+    subscriptions.update(rt, operator, edited, draft("*", BIG | {"value": 700}))
+    clock.advance(hours=1)
+    subscriptions.update(rt, operator, edited, draft("*", None))
+    for only in (None, edited):
+        found = explain_event(rt, _event(rt, uid), only)
+        assert _said(found) == {
+            "Edited": ("run", "was changed since (then: data.amount > 900 was 600); today it would run")
+        }
 
 
 def test_shadows_and_open_breakers_are_told(rt: Runtime) -> None:

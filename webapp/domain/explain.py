@@ -6,7 +6,7 @@ are made, changed and deleted; where it does, ``note`` says so. Pure: rules and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from webapp.domain.routing import RouteTable, Rule
 Would = Literal["run", "shadow", "held", "skip"]
 Reason = Literal["pattern", "condition", "deleted"]
 
+TOLD = 3  # clauses in a message
 HELD = {
     "paused": "because it is paused",
     "breaker": "because its circuit breaker is open",
@@ -27,13 +28,17 @@ HELD = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A subscription as it stands today. ``is_broken``: its stored condition is not understood any more."""
+    """A subscription as it stands today. ``is_broken``: its stored condition is not understood any more.
+
+    ``earlier`` is its rule when the event came, where it was edited since and that is still known.
+    """
 
     rule: Rule
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
     is_broken: bool = False
+    earlier: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,8 @@ def explain(
         failure = _failure(one, event.type, found is not None, matched, trace)
         would = _would(one, failure)
         happened = None if delivered is None else delivered.get(one.rule.id)
-        note = "" if delivered is None else _note(one, would, happened, at)
+        then = "" if one.earlier is None else _failed_then(one.earlier, event, at)
+        note = "" if delivered is None else _note(one, would, happened, at, then)
         verdicts.append(Verdict(one, found is not None, matched, would, trace, failure, happened, note))
     return sorted(verdicts, key=lambda one: (one.would == "skip", one.happened is None))
 
@@ -141,10 +147,25 @@ def _failure(known: Known, event_type: str, fits: bool, matched: bool, trace: Tr
         return Failure("condition", "Its condition is not understood any more.")
     if not matched and rule.condition is not None and trace is not None:
         clauses = blame(rule.condition, trace)
-        return Failure("condition", "; ".join(clause.text for clause in clauses[:3]), clauses)
+        return Failure("condition", _told(clauses), clauses)
     if known.deleted_at is not None:
         return Failure("deleted", "The subscription is deleted.")
     return None
+
+
+def _failed_then(earlier: Rule, event: Event | EventDraft, at: datetime) -> str:
+    """What kept an event from a rule as it was then; "" when nothing did."""
+    found = RouteTable([earlier]).route(event, at)
+    if not found:
+        return f"the pattern {earlier.pattern} did not fit"
+    trace = found[0].trace
+    if found[0].matched or trace is None or earlier.condition is None:
+        return ""
+    return _told(blame(earlier.condition, trace))
+
+
+def _told(clauses: Sequence[Clause]) -> str:
+    return "; ".join(clause.text for clause in clauses[:TOLD])
 
 
 def _would(known: Known, failure: Failure | None) -> Would:
@@ -170,7 +191,7 @@ def _said(rule: Rule, would: Would) -> str:
     return f"run, unless its {' or '.join(names)} skips it" if names else "run"
 
 
-def _note(known: Known, would: Would, happened: Happened | None, at: datetime) -> str:
+def _note(known: Known, would: Would, happened: Happened | None, at: datetime, then: str) -> str:
     """In words: what happened then, set against what would happen today."""
     today = "" if would == "skip" else f"today it would {_said(known.rule, would)}"
     if happened is not None:
@@ -180,7 +201,7 @@ def _note(known: Known, would: Would, happened: Happened | None, at: datetime) -
     if known.deleted_at is not None:
         return "was deleted before this event" if known.deleted_at <= at else "was deleted since"
     if known.updated_at > at:
-        return _joined("was changed since", today)
+        return _joined(f"was changed since (then: {then})" if then else "was changed since", today)
     return today and f"has no delivery of this event on record; {today}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webapp.domain.errors import NotFound
 from webapp.domain.events import Event, EventDraft
@@ -46,8 +46,10 @@ def explain_event(rt: Runtime, event: Event, only: str | None = None) -> Explain
         else:
             delivered, ids = feed.happened_at(conn, event.uid, only), [only]
         known = feed.known_subscriptions(conn, ids[:CONSIDERED])
+        earlier = feed.earlier_rules(conn, known, at)
     _must_be_there(known, only)
-    return Explained(event, tuple(explain(as_it_came(event), known, at=at, delivered=delivered)), len(ids))
+    told = [replace(one, earlier=earlier.get(one.rule.id)) for one in known]
+    return Explained(event, tuple(explain(as_it_came(event), told, at=at, delivered=delivered)), len(ids))
 
 
 def _must_be_there(known: object, only: str | None) -> None:

@@ -6,17 +6,21 @@ Deleted subscriptions are in here too where they matter: those that were still t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
+from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import Refused
 from webapp.domain.explain import Happened, Known
 from webapp.domain.routing import RouteTable, Rule
 from webapp.store.engine import within
 from webapp.store.subscriptions import rule_of
-from webapp.store.tables import deliveries, gates, subscriptions
+from webapp.store.tables import audit, deliveries, gates, subscriptions
+
+EDITS_READ = 1_000
 
 
 def fitting_ids(conn: Connection, event_type: str, alive_at: datetime | None = None) -> list[str]:
@@ -35,6 +39,31 @@ def known_subscriptions(conn: Connection, ids: Sequence[str]) -> list[Known]:
     found = select(subscriptions, gates.c.breaker, gates.c.release_pace).select_from(joined)
     chosen = found.where(within(conn, subscriptions.c.id, ids)).order_by(subscriptions.c.id)
     return [_known(row) for row in conn.execute(chosen)] if ids else []
+
+
+def earlier_rules(conn: Connection, known: Sequence[Known], at: datetime) -> dict[str, Rule]:
+    """The rules as they were then, of subscriptions that were edited since, as far as the audit log tells."""
+    rules = {one.rule.id: one.rule for one in known if one.created_at <= at < one.updated_at}
+    a = audit.c
+    edits = select(a.target_id, a.details).where(a.action == "subscription.updated", a.at > at).order_by(a.id)
+    found = conn.execute(edits.where(within(conn, a.target_id, list(rules))).limit(EDITS_READ)) if rules else ()
+    before: dict[str, dict[str, Any]] = {}
+    for row in found:  # oldest first: the first "before" of a column is what it held then
+        for name, change in row.details.get("changes", {}).items():
+            if name in ("pattern", "condition"):
+                before.setdefault(row.target_id, {}).setdefault(name, change["before"])
+    earlier = {key: _earlier(rules[key], values) for key, values in before.items()}
+    return {key: rule for key, rule in earlier.items() if rule is not None}
+
+
+def _earlier(rule: Rule, before: dict[str, Any]) -> Rule | None:
+    condition, pattern = rule.condition, before.get("pattern", rule.pattern)
+    try:
+        if "condition" in before:
+            condition = None if before["condition"] is None else parse_condition(before["condition"])
+    except Refused:
+        return None
+    return replace(rule, pattern=pattern, condition=condition)
 
 
 def happened(conn: Connection, event_uid: str, limit: int) -> dict[str, Happened]:
