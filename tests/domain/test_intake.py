@@ -42,7 +42,8 @@ def test_a_rule_is_plain_without_policies_and_live() -> None:
         ({"concurrency": {"key": "{data.a}", "per_key": 1}}, "x"),
         ({"concurrency": {"limit": 3}, "throttle": {"limit": 1, "period": "1s", "key": "{data.b}"}}, "y"),
         ({"batch": {"size": 2, "wait": "1s", "key": "{data.b}"}}, "y"),
-        ({"debounce": {"period": "1s", "key": "{data.missing}"}}, ""),
+        ({"throttle": {"limit": 1, "period": "1s", "key": "{data.missing}"}}, ""),
+        ({"debounce": {"period": "1s", "key": "{data.a}"}}, None),
     ],
 )
 def test_the_limit_key_is_of_the_first_policy_that_has_one(document: dict[str, Any], key: str | None) -> None:

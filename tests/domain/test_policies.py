@@ -68,6 +68,13 @@ def test_only_what_needs_one_decision_per_delivery_is_gated(document: dict[str, 
         ("x", [""]),
         ({"oredring": {}}, ["/oredring"]),
         ({"priority": "urgent"}, ["/priority"]),
+        (
+            {
+                "throttle": {"limit": 1, "period": "1s", "key": "{type}"},
+                "batch": {"size": 2, "wait": "1s", "key": "{id}"},
+            },
+            [""],
+        ),
         ({"priority": 0}, ["/priority"]),
         ({"expires": "soon"}, ["/expires"]),
         ({"expires": "0s"}, ["/expires"]),

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from tests.support.factories import make_delivery, make_event, make_subscription, row_of, rows_of
 from tests.support.work import claim_all
@@ -20,6 +20,7 @@ from webapp.runtime import Runtime
 from webapp.services import operate, subscriptions
 from webapp.services.accept import Accepted, Acceptor
 from webapp.store.tables import audit, counters, deliveries, events, notifications, quotas
+from webapp.store.tables import subscriptions as rules
 
 KEY = "{data.customer}"
 
@@ -90,6 +91,17 @@ def test_a_shadow_is_recorded_and_does_not_run(rt: Runtime, operator: Actor) -> 
     assert claim_all(rt) == []
     assert rt.queue.rung == []  # type: ignore[attr-defined]
     assert rows_of(rt, quotas) == []
+
+
+def test_a_shadow_is_run_again_once_its_subscription_is_live(rt: Runtime, operator: Actor) -> None:
+    subscription = make_subscription(rt, mode="shadow")
+    shadow = send(rt, operator).deliveries[0].id
+    with pytest.raises(Conflict, match="shadow"):
+        operate.rerun(rt, operator, shadow)
+    with rt.db.write() as conn:
+        conn.execute(update(rules).where(rules.c.id == subscription).values(mode="live"))
+    fresh = operate.rerun(rt, operator, shadow)
+    assert [one.id for one in claim_all(rt)] == [fresh]
 
 
 def test_a_shadow_beside_a_live_one_does_not_keep_the_event_open(rt: Runtime, operator: Actor) -> None:

@@ -268,6 +268,11 @@ def _contradictions(policies: Policies, at: str) -> list[Fault]:
         faults.append(Fault(f"{at}/batch/size", "out-of-range", f"A batch has at most {MAX_BATCH:,} events."))
     if policies.batch is not None and (policies.ordering or policies.debounce):
         faults.append(Fault(f"{at}/batch", "contradiction", "A batch cannot be combined with ordering or debounce."))
+    keys = {
+        one.key.text for one in (limits, policies.throttle, policies.batch) if one is not None and one.key is not None
+    }
+    if len(keys) > 1:  # a delivery has one place for it
+        faults.append(Fault(at, "contradiction", "The keys of concurrency, throttle and batch must be the same."))
     if policies.ordering is not None and policies.debounce is not None:
         faults.append(Fault(f"{at}/debounce", "contradiction", "Debounce drops events; ordering keeps each of them."))
     late = policies.debounce.max_wait if policies.debounce is not None else None

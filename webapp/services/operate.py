@@ -46,7 +46,8 @@ def rerun(rt: Runtime, actor: Actor, delivery_id: str) -> str:
         row = operations.get_delivery_row(conn, delivery_id)
         if row.state not in FINAL:
             raise Conflict(f"This delivery is still {row.state}; it can be re-run when it has ended.")
-        subscriptions.get_subscription(conn, row.subscription_id)
+        if subscriptions.get_subscription(conn, row.subscription_id).mode == "shadow":
+            raise Conflict("Its subscription is in shadow mode: nothing runs. Set it live first.")
         operations.add_rerun(conn, row, new_id, rt.clock())
         hold_blocked(conn, [new_id])
         _write_audit(rt, conn, actor, "delivery.rerun", row, {"from": row.state, "new_delivery": new_id})

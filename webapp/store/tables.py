@@ -143,10 +143,10 @@ deliveries = Table(
         "gated", Boolean, nullable=False, server_default=false()
     ),  # workers must not claim it before the gate lets it
     Column("order_key", _id(160)),  # one after the other with the same; NULL: no order
-    Column("limit_key", _id(160)),  # of concurrency, throttle, batch or debounce; NULL: none
+    Column("limit_key", _id(160)),  # of concurrency, throttle or batch; NULL: none
     Column("batch_id", _id()),  # the delivery that leads the batch, for every member
     Column("expires_at", Instant),  # not started later than this
-    Column("superseded_by", _id()),  # delivery that a debounce kept instead
+    Column("superseded_by", _id()),  # delivery that was kept instead: the last of a debounce, the first of a dedupe
     Column("cancel_requested_at", Instant),
     Column("cancel_requested_by", Text),
     Column("dismissed_at", Instant),  # a dead one that needs no action any more, says dismissed_by
