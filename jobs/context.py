@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from jobs.state import HandlerState, ReadState
+from webapp.domain.state import Change
 
 if TYPE_CHECKING:
     from jobs.outbound import Outbound
@@ -40,6 +43,7 @@ class Tools:
     notify: Notify
     clock: Callable[[], datetime]
     touched: Callable[[Context], None]  # the context has something to be written down
+    read_state: ReadState
 
 
 class Context:
@@ -52,6 +56,7 @@ class Context:
         "_lock",
         "_progress",
         "_prolong",
+        "_state",
         "_tail",
         "_taken",
         "_tools",
@@ -60,6 +65,7 @@ class Context:
         "deadline",
         "delivery_id",
         "event_uid",
+        "subscription_id",
     )
 
     def __init__(
@@ -67,6 +73,7 @@ class Context:
         *,
         delivery_id: str,
         event_uid: str,
+        subscription_id: str,
         attempt: int,
         deadline: datetime,
         tools: Tools,
@@ -74,11 +81,13 @@ class Context:
     ) -> None:
         self.delivery_id = delivery_id  # the same on every try: use it as idempotency key
         self.event_uid = event_uid
+        self.subscription_id = subscription_id
         self.attempt = attempt  # from 1
         self.deadline = deadline  # the attempt is cut off here
         self.cancelled = False  # a person asked for its end: code in threads looks here, awaiting code is interrupted
         self._tools = tools
         self._prolong = prolong
+        self._state: HandlerState | None = None
         self._lock = threading.Lock()
         self._head: list[Line] = []
         self._tail: deque[Line] | None = None
@@ -91,6 +100,18 @@ class Context:
     def http(self) -> Outbound:
         """The outgoing HTTP client: time limits, a size cap, no private addresses."""
         return self._tools.http
+
+    @property
+    def state(self) -> HandlerState:
+        """What the handler remembers for this subscription: ``await ctx.state.get(key)``, ``set``, ``increment``, ``delete``."""
+        if self._state is None:
+            self._state = HandlerState(self.subscription_id, self._tools.read_state)
+        return self._state
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """What the handler changed in its state. For the record of the attempt."""
+        return () if self._state is None else self._state.changes()
 
     def log(self, text: object, level: str = "info") -> None:
         """Keep a line for the event's page, at once. Long text is cut, of many lines the middle is left out."""

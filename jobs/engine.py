@@ -23,8 +23,9 @@ from jobs.recorder import Recorder
 from jobs.registry import Registry
 from jobs.watchdog import Watchdog
 from webapp.domain.errors import HubError
+from webapp.domain.state import Stored
 from webapp.runtime import Runtime
-from webapp.services import record
+from webapp.services import record, states
 from webapp.services.notify import notify
 from webapp.services.presence import Presence
 from webapp.store.deliveries import Claimed
@@ -55,7 +56,9 @@ class Engine:
             max_bytes=settings.outbound_max_bytes,
             allow_private=settings.allow_private_addresses,
         )
-        tools = Tools(http=self.http, notify=self._notify, clock=rt.clock, touched=self._touched)
+        tools = Tools(
+            http=self.http, notify=self._notify, clock=rt.clock, touched=self._touched, read_state=self._read_state
+        )
         self.flights = FlightLoop(
             find=registry.get,
             tools=tools,
@@ -111,6 +114,9 @@ class Engine:
 
     def _touched(self, ctx: Context) -> None:
         self.recorder.touched(ctx)
+
+    async def _read_state(self, subscription_id: str, key: str) -> Stored | None:
+        return await asyncio.get_running_loop().run_in_executor(None, states.read_one, self.rt, subscription_id, key)
 
     async def _notify(self, severity: str, title: str, body: str, **more: Any) -> str:
         loop = asyncio.get_running_loop()

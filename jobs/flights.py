@@ -27,6 +27,7 @@ from jobs.runner import (
     run_attempt,
     timed_out_ending,
     too_late_ending,
+    with_state,
 )
 from webapp.domain.lifecycle import CancelEnd
 from webapp.domain.outcomes import Done, Skip
@@ -80,7 +81,8 @@ class Flight:
         """What is to be recorded. A cancellation that was asked for takes the place of every end but a good one."""
         if self.stop_by is not None and not isinstance(ending.outcome, Done | Skip):
             return conclude_stopped(self.claimed, ending, how, self.started_at, at)
-        return conclude(self.claimed, ending, self.started_at, at, roll)
+        finished = conclude(self.claimed, ending, self.started_at, at, roll)
+        return with_state(finished, changes, roll) if (changes := self.ctx.changes) else finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ class FlightLoop:
         return Context(
             delivery_id=claimed.id,
             event_uid=claimed.event_uid,
+            subscription_id=claimed.subscription_id,
             attempt=claimed.attempt,
             deadline=now + claimed.timeout,
             tools=self._tools,

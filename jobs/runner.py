@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import FrameType, TracebackType
 from typing import Any
@@ -20,6 +20,7 @@ from webapp.domain.ids import made_at
 from webapp.domain.lifecycle import CancelEnd, settle, stopped, too_late
 from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Snooze
 from webapp.domain.retry import RetryPolicy
+from webapp.domain.state import Change, Wish, settle_changed
 from webapp.store.deliveries import Claimed, Finished
 
 MAX_MESSAGE_BYTES = 2000
@@ -155,6 +156,17 @@ def conclude_stopped(
     failed = ending.error_type not in (None, "CancelledError")
     error = (ending.error_type, ending.error_message, ending.stack) if failed else (None, None, None)
     return Finished(claimed, stopped(how), started_at, finished_at, *error)
+
+
+def with_state(finished: Finished, changes: Sequence[Change], roll: float) -> Finished:
+    """The same, with what the handler wants to remember. One that failed remembers nothing."""
+    if finished.error_type is not None:
+        return finished
+    claimed, at = finished.claimed, finished.finished_at
+    refused = settle(
+        Retry(), policy=claimed.policy, tries_used=claimed.tries_used, now=at, roll=roll, created_at=made_at(claimed.id)
+    )
+    return replace(finished, state=Wish(changes, settle_changed(at, roll), refused))
 
 
 def _with_note(message: str | None, note: str) -> str | None:

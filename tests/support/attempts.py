@@ -11,6 +11,7 @@ from jobs.outbound import Outbound
 from tests.support.clock import NOON, Clock
 from webapp.domain.events import Event
 from webapp.domain.retry import RetryPolicy
+from webapp.domain.state import Stored
 from webapp.store.deliveries import Claimed
 
 EVENT = Event(
@@ -25,18 +26,31 @@ class Notes:
     def __init__(self, *, allow_private: bool = True, max_bytes: int = 1_048_576, timeout_s: float = 5) -> None:
         self.notified: list[tuple[str, str, str, dict[str, Any]]] = []
         self.touched: list[Context] = []
+        self.stored: dict[str, Stored] = {}
         self.http = Outbound(timeout_s=timeout_s, max_bytes=max_bytes, allow_private=allow_private)
 
     async def notify(self, severity: str, title: str, body: str, **more: Any) -> str:
         self.notified.append((severity, title, body, more))
         return "ntf_1"
 
+    async def read_state(self, subscription_id: str, key: str) -> Stored | None:
+        return self.stored.get(key)
+
     def tools(self) -> Tools:
-        return Tools(http=self.http, notify=self.notify, clock=Clock(), touched=self.touched.append)
+        return Tools(
+            http=self.http, notify=self.notify, clock=Clock(), touched=self.touched.append, read_state=self.read_state
+        )
 
     def context(self, attempt: int = 1) -> Context:
         deadline = NOON + timedelta(seconds=30)
-        return Context(delivery_id="dlv_1", event_uid="evt_1", attempt=attempt, deadline=deadline, tools=self.tools())
+        return Context(
+            delivery_id="dlv_1",
+            event_uid="evt_1",
+            subscription_id="sub_1",
+            attempt=attempt,
+            deadline=deadline,
+            tools=self.tools(),
+        )
 
 
 def claimed(handler: str = "t.ok", payload: Mapping[str, Any] | None = None, **fields: Any) -> Claimed:

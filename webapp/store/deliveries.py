@@ -18,6 +18,7 @@ from webapp.domain.events import Event
 from webapp.domain.lifecycle import Settlement
 from webapp.domain.policies import Breaker, Policies
 from webapp.domain.retry import RetryPolicy
+from webapp.domain.state import Wish
 from webapp.store import fair
 from webapp.store.engine import within
 from webapp.store.events import EVENT_COLUMNS, event_of_columns
@@ -127,9 +128,7 @@ def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
 
 def _rules(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[Any, RetryPolicy, timedelta, Breaker | None]]:
     s = subscriptions.c
-    rows = conn.execute(
-        select(s.id, s.options, s.retry, s.timeout_ms, s.policies).where(within(conn, s.id, list(ids)))
-    )
+    rows = conn.execute(select(s.id, s.options, s.retry, s.timeout_ms, s.policies).where(within(conn, s.id, list(ids))))
     return {
         row.id: (
             row.options,
@@ -174,6 +173,7 @@ class Finished:
     error_message: str | None = None
     stack: str | None = None
     result: str | None = None  # JSON text
+    state: Wish | None = None  # what the handler wants to remember
 
 
 def settle_rows(conn: Connection, rows: Sequence[Finished], owner: str) -> list[Finished]:

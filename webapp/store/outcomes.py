@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 from webapp.domain.access import SYSTEM
 from webapp.domain.histogram import bucket_of
 from webapp.domain.lifecycle import CancelEnd
-from webapp.store import cancels
+from webapp.store import cancels, states
 from webapp.store import deliveries as rows_of
 from webapp.store.bulk import insert_rows
 from webapp.store.counters import Key, minute_of, raise_counts
@@ -29,7 +29,8 @@ NewId = Callable[[str], str]
 
 def finish(conn: Connection, rows: Sequence[Finished], *, owner: str, new_id: NewId) -> set[str]:
     """Record finished attempts; answers the delivery ids that were recorded. The others were no longer ours."""
-    ours = rows_of.settle_rows(conn, cancels.honour(conn, rows), owner)
+    rows = states.write(conn, cancels.honour(conn, rows), owner)
+    ours = rows_of.settle_rows(conn, rows, owner)
     if not ours:
         return set()
     waiting = [row.claimed.id for row in ours if row.settlement.due_at is not None]
