@@ -14,7 +14,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, select
 
 from webapp.domain.ids import first_id_at
 from webapp.store.paging import SCAN, escape_like
-from webapp.store.tables import attempts, deliveries, events, schedules, subscriptions
+from webapp.store.tables import attempts, bulk_operations, deliveries, events, schedules, subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,11 @@ def list_schedules(conn: Connection, cursor: Cursor | None, limit: int) -> Slice
     """Schedules that are not deleted, newest first."""
     s = schedules.c
     return _read(conn, select(schedules), s.id, Wanted((s.deleted_at.is_(None),)), cursor, limit)
+
+
+def list_bulk(conn: Connection, cursor: Cursor | None, limit: int) -> Slice:
+    """Bulk operations, newest first."""
+    return _read(conn, select(bulk_operations), bulk_operations.c.id, Wanted(), cursor, limit)
 
 
 def _deliveries() -> Select[Any]:

@@ -1,11 +1,23 @@
 """The JSON API: one module per resource, each beside the description of what it takes and gives."""
 
-from webapp.web.api import backtest, deliveries, errors, events, explain, health, openapi, schedules, subscriptions
+from webapp.web.api import (
+    backtest,
+    bulk,
+    deliveries,
+    errors,
+    events,
+    explain,
+    health,
+    openapi,
+    schedules,
+    subscriptions,
+)
 from webapp.web.api.blueprint import bp
 
 __all__ = [
     "backtest",
     "bp",
+    "bulk",
     "deliveries",
     "errors",
     "events",

@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, current_app
 from werkzeug.routing import Rule
 
 from webapp.web import auth
-from webapp.web.api import backtest, deliveries, errors, events, explain, health, schedules, subscriptions
+from webapp.web.api import backtest, bulk, deliveries, errors, events, explain, health, schedules, subscriptions
 from webapp.web.api.blueprint import OPERATION, Operation, answer, operation
 
 bp = Blueprint("openapi", __name__)
@@ -23,6 +23,7 @@ TAGS = (
     {"name": "deliveries", "description": "One event at one subscription: the unit of work."},
     {"name": "errors", "description": "Failed attempts."},
     {"name": "subscriptions", "description": "Which events go to which handler, and what handlers there are."},
+    {"name": "bulk", "description": "Retry, re-run, cancel or replay everything that matches, in the background."},
     {"name": "health", "description": "For load balancers and monitoring."},
 )
 PROBLEM: dict[str, Any] = {
@@ -152,9 +153,9 @@ def _answers(note: Operation, rule: Rule, is_public: bool) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": PROBLEM, "Description": {"type": "object", "required": ["openapi", "paths"]}}
-    for module in (events, explain, deliveries, errors, subscriptions, schedules, backtest, health):
+    for module in (events, explain, deliveries, errors, subscriptions, schedules, backtest, health, bulk):
         schemas |= module.SCHEMAS
-    for noun in ("Event", "Delivery", "Error", "Subscription", "Schedule"):
+    for noun in ("Event", "Delivery", "Error", "Subscription", "Schedule", "Bulk", "BulkError"):
         schemas[f"{noun}List"] = _list_of(noun)
     return schemas
 
