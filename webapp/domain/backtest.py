@@ -20,7 +20,7 @@ from webapp.domain.routing import RouteTable, Rule
 Change = Literal["kept", "added", "removed"]
 
 SAMPLES = 5  # of each kind
-SLOTS = 48  # bars of the chart at most
+SLOTS = 72  # bars of the chart at most
 MINUTE = timedelta(minutes=1)
 STEPS = (MINUTE, 10 * MINUTE, timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
 DRAFT, SAVED = "draft", "saved"
