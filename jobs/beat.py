@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 from jobs.clockwatch import ClockWatch
 from jobs.stopping import Stop, end_process
@@ -16,7 +17,7 @@ from jobs.worker import introduce
 from webapp.domain.errors import HubError, Unavailable
 from webapp.logs import configure_logging
 from webapp.runtime import Runtime, build_runtime
-from webapp.services import presence, schedules, upkeep
+from webapp.services import flow_upkeep, gatekeeper, presence, schedules, upkeep
 from webapp.services.accept import Acceptor
 from webapp.services.presence import Presence
 from webapp.settings import load_settings
@@ -24,6 +25,8 @@ from webapp.settings import load_settings
 log = logging.getLogger("jobs.beat")  # it runs as __main__
 
 PRUNE_S = 60.0
+GATHER_S = 5.0
+GATE_S = 0.05  # a throttle of a very short period is asked this often at most
 
 
 class Beat:
@@ -33,25 +36,46 @@ class Beat:
         self._rt, self._me, self._monotonic = rt, me, monotonic
         self._acceptor = Acceptor(rt)
         self._watch = ClockWatch(rt, monotonic)
+        self._next_gate: datetime | None = None
         self._recovering_until = 0.0
-        self._pruned = self._signed = float("-inf")
+        self._pruned = self._gathered = self._signed = float("-inf")
 
     def pulse(self) -> None:
         """Everything that is to be done now. One step that fails does not keep the others from being done."""
         now = self._monotonic()
         if self._watch.look(now):
             self._recovering_until = now + self._rt.settings.heartbeat_s + 1.0
-        self._attempt("expire", lambda: upkeep.expire(self._rt))
         if now >= self._recovering_until:
             self._attempt("rescue", lambda: upkeep.rescue(self._rt))
             if now - self._pruned >= PRUNE_S:
                 self._pruned = now
                 self._attempt("prune", lambda: upkeep.prune(self._rt))
+        self._attempt("expire", lambda: upkeep.expire(self._rt))
+        self._attempt("tend", lambda: flow_upkeep.tend(self._rt))
+        if now - self._gathered >= GATHER_S:
+            self._gathered = now
+            self._attempt("gather", lambda: flow_upkeep.gather(self._rt))
+        self.gate()
         self._attempt("ring", lambda: upkeep.ring_due(self._rt))
         self._attempt("tick", lambda: schedules.tick(self._rt, self._acceptor))
         if now - self._signed >= self._rt.settings.heartbeat_s:
             self._signed = now
             self._attempt("sign", lambda: presence.give_sign(self._rt, self._me, self._me.state))
+
+    def gate(self) -> None:
+        """Let deliveries through their gates, and remember when a throttle lets the next ones through."""
+        self._next_gate = None
+        self._attempt("gate", self._open_gates)
+
+    def wait_s(self) -> float:
+        """Until the next pulse, or until a throttle opens if that is sooner."""
+        if self._next_gate is None:
+            return self._rt.settings.sweep_s
+        left = (self._next_gate - self._rt.clock()).total_seconds()
+        return min(self._rt.settings.sweep_s, max(GATE_S, left))
+
+    def _open_gates(self) -> None:
+        self._next_gate = gatekeeper.open_gates(self._rt).next_at
 
     def _attempt(self, what: str, act: Callable[[], object]) -> None:
         try:
@@ -70,7 +94,12 @@ def main() -> int:
     rt = build_runtime(settings)
     me = introduce(rt, "beat")
     beat = Beat(rt, me)
-    while not stop.asked.wait(settings.sweep_s):
+    pulse_at = time.monotonic()
+    while not stop.asked.wait(beat.wait_s()):
+        if time.monotonic() < pulse_at:
+            beat.gate()
+            continue
+        pulse_at = time.monotonic() + settings.sweep_s - GATE_S
         beat.pulse()
     try:
         presence.leave(rt, me)

@@ -55,7 +55,7 @@ ALLOWED = {
         "cancel": "running",
         "stop": "cancelled",
     },
-    "dead": {"revive": "pending"},
+    "dead": {"revive": "pending", "waive": "skipped"},
     "succeeded": {},
     "cancelled": {},
     "skipped": {},
@@ -86,8 +86,8 @@ def test_states_are_open_or_final_and_never_both() -> None:
     assert {str(state) for state in FINAL} == {"succeeded", "dead", "cancelled", "skipped"}
 
 
-def test_final_state_is_left_only_by_revive() -> None:
-    assert {verb for state, verb in TRANSITIONS if state in FINAL} == {Verb.REVIVE}
+def test_final_state_is_left_only_by_a_person_who_revives_or_waives_a_dead_one() -> None:
+    assert {one for one in TRANSITIONS if one[0] in FINAL} == {(State.DEAD, Verb.REVIVE), (State.DEAD, Verb.WAIVE)}
 
 
 def test_every_open_state_can_reach_success() -> None:

@@ -9,18 +9,21 @@ from flask import Response
 
 from webapp.domain.errors import NotFound
 from webapp.domain.instants import iso, iso_or_none
-from webapp.domain.lifecycle import State
+from webapp.domain.lifecycle import CancelEnd, State, cancel_end
 from webapp.domain.reasons import reason_in_words
 from webapp.domain.retry import RetryPolicy
 from webapp.services import operate
 from webapp.store import api_feeds
+from webapp.store.feed_waiting import waits_of
 from webapp.web.api.blueprint import CURSOR, LIMIT, SINCE, UNTIL, answer, answer_page, bp, operation
 from webapp.web.api.events import links_of_delivery
+from webapp.web.api.waiting import WAITING_SCHEMAS, waits_json
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import Param, choice_of, read_query, text_of
 
 STATES = tuple(str(state) for state in State)
+CANCEL_ENDS = tuple(str(end) for end in CancelEnd)
 ATTEMPTS_SHOWN = 100
 FILTERS = (
     Param("state", choice_of(*STATES), "Only this state.", {"type": "string", "enum": list(STATES)}),
@@ -83,9 +86,19 @@ def rerun_delivery(delivery_id: str) -> Response:
 @require("operate")
 @operation("Stop a delivery for good", "deliveries", {200: "Delivery"}, problems=(404, 409, 503))
 def cancel_delivery(delivery_id: str) -> Response:
-    """What a running handler still reports is dropped."""
+    """One that runs is asked to end: `cancel.how` says how it did, once it has."""
     read_query()
     operate.cancel(get_runtime(), current_actor(), delivery_id)
+    return answer(_with_attempts(delivery_id))
+
+
+@bp.post("/deliveries/<delivery_id>/skip")
+@require("operate")
+@operation("Do without a dead delivery", "deliveries", {200: "Delivery"}, problems=(404, 409, 503))
+def skip_delivery(delivery_id: str) -> Response:
+    """It counts as skipped; later deliveries of its ordered key that waited for it go on."""
+    read_query()
+    operate.skip(get_runtime(), current_actor(), delivery_id)
     return answer(_with_attempts(delivery_id))
 
 
@@ -114,19 +127,30 @@ def delivery_json(row: Any) -> dict[str, Any]:
         "error": None if row.error_type is None else {"type": row.error_type, "message": row.error_message},
         "progress": None if row.progress_done is None else progress,
         "rerun_of": row.replay_of,
+        "cancel": cancel_json(row),
         "superseded_by": row.superseded_by,
         "expires_at": iso_or_none(row.expires_at),
         "links": links_of_delivery(row.id) | {"event": f"/api/v1/events/{row.event_uid}"},
     }
 
 
+def cancel_json(row: Any) -> dict[str, Any] | None:
+    """Who asked for the end and when, and how it came; ``too_late`` when the delivery ended otherwise."""
+    how = cancel_end(row.state, row.reason, row.cancel_requested_at is not None)
+    if how is None and row.cancel_requested_at is None:
+        return None
+    return {"requested_at": iso_or_none(row.cancel_requested_at), "requested_by": row.cancel_requested_by, "how": how}
+
+
 def _with_attempts(delivery_id: str) -> dict[str, Any]:
-    with get_runtime().db.read() as conn:
+    rt = get_runtime()
+    with rt.db.read() as conn:
         row = api_feeds.find_delivery(conn, delivery_id)
         if row is None:
             raise NotFound("There is no such delivery.")
         tries = api_feeds.attempts_of(conn, delivery_id, ATTEMPTS_SHOWN)
-    return delivery_json(row) | {"attempts": [_attempt_json(one) for one in tries]}
+        waits = waits_of(conn, [delivery_id], rt.clock()).get(delivery_id)
+    return delivery_json(row) | waits_json(waits) | {"attempts": [_attempt_json(one) for one in tries]}
 
 
 def _attempt_json(row: Any) -> dict[str, Any]:
@@ -180,10 +204,22 @@ SCHEMAS: dict[str, Any] = {
             "error": {"type": ["object", "null"]},
             "progress": {"type": ["object", "null"]},
             "rerun_of": _TEXT_OR_NULL,
+            "cancel": {
+                "type": ["object", "null"],
+                "description": "Of one whose end was asked for.",
+                "properties": {
+                    "requested_at": _TIME_OR_NULL,
+                    "requested_by": _TEXT_OR_NULL,
+                    "how": _TEXT_OR_NULL | {"enum": [*CANCEL_ENDS, "too_late", None], "description": "null while it runs on."},
+                },
+            },
             "links": {"$ref": "#/components/schemas/Links"},
+            "waiting_for": {"$ref": "#/components/schemas/WaitingFor"},
+            "queue": {"$ref": "#/components/schemas/QueuePlace"},
             "attempts": {"type": "array", "items": {"$ref": "#/components/schemas/Attempt"}, "description": "Not in lists."},
         },
     },
+    **WAITING_SCHEMAS,
     "Attempt": {
         "type": "object",
         "required": ["id", "n", "outcome", "worker", "due_at", "started_at", "finished_at", "duration_ms"],

@@ -19,6 +19,7 @@ from webapp.services.needs import AT_ONCE
 from webapp.store import feed_deliveries as feed
 from webapp.store import feed_needs
 from webapp.store.feed_subscriptions import list_names
+from webapp.store.feed_waiting import is_blocking, waits_of
 from webapp.store.paging import Page
 from webapp.web import render
 from webapp.web.answers import SINCE, done, list_or_part, newer_part, paging, since_of, url_with
@@ -121,11 +122,15 @@ def row(delivery_id: str) -> Response:
 @require("read")
 def show(delivery_id: str) -> Response:
     """One delivery: what happened to it and what can be done."""
-    with get_runtime().db.read() as conn:
+    rt = get_runtime()
+    with rt.db.read() as conn:
         view = feed.find_view(conn, delivery_id)
+        waits = waits_of(conn, [delivery_id], rt.clock()).get(delivery_id)
+        blocks = is_blocking(conn, delivery_id)
     if view is None:
         raise NotFound("There is no such delivery.")
-    return render.page_or_part("deliveries/show.html", "deliveries/_body.html", view=view, can=can)
+    context = {"view": view, "waits": waits, "blocks": blocks, "can": can}
+    return render.page_or_part("deliveries/show.html", "deliveries/_body.html", **context)
 
 
 @bp.post("/<delivery_id>/retry")
@@ -156,6 +161,14 @@ def cancel(delivery_id: str) -> Response:
     )
 
 
+@bp.post("/<delivery_id>/skip")
+@require("operate")
+def skip(delivery_id: str) -> Response:
+    """Do without a dead one, so that those that it blocks go on."""
+    operate.skip(get_runtime(), current_actor(), delivery_id, request.form.get("reason", ""))
+    return done("Skipped; its followers go on", back=url_for("deliveries.show", delivery_id=delivery_id))
+
+
 @bp.post("/<delivery_id>/dismiss")
 @require("operate")
 def dismiss(delivery_id: str) -> Response:
@@ -168,6 +181,7 @@ def dismiss(delivery_id: str) -> Response:
 @bp.get("/<delivery_id>/rerun")
 @bp.get("/<delivery_id>/cancel")
 @bp.get("/<delivery_id>/dismiss")
+@bp.get("/<delivery_id>/skip")
 @require("read")
 def look_first(delivery_id: str) -> AnyResponse:
     """The address of a button that was reloaded leads back to its delivery."""

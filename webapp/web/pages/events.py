@@ -15,6 +15,8 @@ from webapp.services import operate
 from webapp.store import feed_events as feed
 from webapp.store.feed_deliveries import DeliveryRow
 from webapp.store.feed_events import EventDetail, EventFilter
+from webapp.store.feed_lineage import lineage_of
+from webapp.store.feed_waiting import is_blocking, waits_of
 from webapp.web import render, waterfall
 from webapp.web.answers import SINCE, done, newer_part, since_of, url_with
 from webapp.web.auth import current_actor, require
@@ -106,11 +108,13 @@ def show(uid: str) -> Response:
     event, asked = find_event(uid), request.args.get("subscription", "")[:64]
     with get_runtime().db.read() as conn:
         sender = feed.sender_name(conn, event.received_by)
+        lineage = lineage_of(conn, event.uid, event.causation_id)
     return render.page_or_part(
         "events/show.html",
         "events/_live.html",
         **progress_context(event),
         sender=sender,
+        lineage=lineage,
         why=why_of_event(event.uid, asked),
     )
 
@@ -160,8 +164,9 @@ def find_event(uid: str) -> EventDetail:
 def progress_context(event: EventDetail) -> dict[str, Any]:
     rt = get_runtime()
     with rt.db.read() as conn:
-        progress = feed.progress_of(conn, event.uid)
-    now = rt.clock()
+        progress, now = feed.progress_of(conn, event.uid), rt.clock()
+        waits = waits_of(conn, [one.id for one in progress.deliveries], now)
+        blocking = {one.id for one in progress.deliveries if one.state == "dead" and is_blocking(conn, one.id)}
     return {
         "event": event,
         "progress": progress,
@@ -171,6 +176,8 @@ def progress_context(event: EventDetail) -> dict[str, Any]:
         "took": {one.delivery_id: one.attempt.run_s for one in progress.attempts},  # of the last try
         "names": {one.id: one.subscription_name for one in progress.deliveries},
         "rerunnable": len(rerunnable(progress.deliveries)),
+        "waits": waits,
+        "blocking": blocking,
         "can": can,
     }
 
