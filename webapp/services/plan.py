@@ -29,15 +29,11 @@ class Plan:
     deliveries: Sequence[Row]
     entries: tuple[Row, ...]  # of the audit log
     asks: Sequence[Ask] = ()  # what quotas have a say in
+    is_plain: bool = True  # no policy has a say in it
 
     @property
     def uid(self) -> str:
         return str(self.event["uid"])
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether no policy has a say in it."""
-        return all(rule.is_plain for rule in self.matched)
 
     @property
     def is_looping(self) -> bool:
@@ -51,7 +47,8 @@ def plan_event(rt: Runtime, revision: int, routes: RouteTable, draft: EventDraft
     matched = tuple(one.rule for one in routes.route(draft, now) if one.matched)
     due_at = draft.deliver_at or now
     rows = [_delivery_row(uid, rule, rt.new_id("dlv"), now, due_at) for rule in matched]
-    asks = _steer(draft, matched, rows, now)
+    is_plain = all(rule.is_plain for rule in matched)
+    asks = () if is_plain else _steer(draft, matched, rows, now)
     entry = audit.entry(
         id=rt.new_id("aud"),
         at=now,
@@ -62,7 +59,7 @@ def plan_event(rt: Runtime, revision: int, routes: RouteTable, draft: EventDraft
         target_name=draft.type,
         details={"source": draft.source, "id": draft.id or uid, "deliveries": len(rows)},
     )
-    return Plan(revision, matched, _event_row(uid, draft, actor, len(rows), now), rows, (entry,), asks)
+    return Plan(revision, matched, _event_row(uid, draft, actor, len(rows), now), rows, (entry,), asks, is_plain)
 
 
 def deepened(plan: Plan, depth: int, most: int, entry_id: str) -> Plan:
@@ -97,8 +94,6 @@ def alike(rows: Sequence[Row], plain: Mapping[str, Any]) -> Sequence[Row]:
 
 def _steer(draft: EventDraft, matched: Sequence[Rule], rows: list[Row], now: datetime) -> list[Ask]:
     """Give the rows of rules with policies their columns; answers what quotas are to be asked."""
-    if all(rule.is_plain for rule in matched):
-        return []
     view, asks = event_view(draft, now), []
     for rule, row in zip(matched, rows, strict=True):
         if not rule.is_plain:
