@@ -60,7 +60,7 @@ def freeze(kind: str, low_s: float, high_s: float) -> Callable[[Site, Random], B
         for pid in chosen:
             with contextlib.suppress(NothingToHit):
                 at = send(pid, signal.SIGSTOP)
-                if kind == SHARED:
+                if seconds > site.hub.settings.lease_s:  # it will be taken for dead
                     site.note_orphans(pid, at)
         return Blow(len(chosen), seconds, lambda: thaw(chosen))
 
