@@ -14,6 +14,7 @@ from webapp.web.pages import (
     api_docs,
     audit,
     backtest,
+    bulk,
     deliveries,
     events,
     explain,
@@ -22,6 +23,7 @@ from webapp.web.pages import (
     overview,
     performance,
     problems,
+    reroute,
     schedules,
     session,
     setup,
@@ -36,7 +38,7 @@ from webapp.web.pages import (
 )
 
 PAGES = (
-    overview, events, explain, submit, deliveries, needs, error_pages, subscriptions, subscription_edit, backtest,
+    overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, backtest,
     notifications, workers, performance, audit, schedules, settings_pages, api_docs, session, setup, problems,
 )  # fmt: skip
 

@@ -71,7 +71,7 @@ def test_page_runs_nothing_of_a_hostile_event(ada: Visitor, planted: str, path: 
 def test_event_and_delivery_pages_run_nothing_of_it_and_show_it_as_it_is(hub: Hub, ada: Visitor, planted: str) -> None:
     _check(ada, f"/events/{planted}")
     expect(ada.page.locator("#content")).to_contain_text("<script>window.__pwned.push(1)")
-    _check(ada, f"/events/new?again={planted}")
+    _check(ada, f"/events/new?from={planted}")
     for handler in hub.status(planted)["handlers"]:
         _check(ada, f"/deliveries/{handler['delivery_id']}")
 

@@ -92,6 +92,22 @@ def test_retry_rerun_and_cancel_do_what_they_say(api: Program, sqlite_rt: Runtim
     assert {"delivery.retried", "delivery.cancelled", "delivery.rerun"} <= told
 
 
+def test_cancellation_says_who_asked_and_how_it_ended(api: Program, sqlite_rt: Runtime) -> None:
+    running = make.make_delivery(sqlite_rt, state="running")
+    assert api.get(f"{DELIVERIES}/{running}").json["cancel"] is None  # type: ignore[index]
+    asked = api.post(f"{DELIVERIES}/{running}/cancel").json
+    assert asked is not None
+    assert asked["state"] == "running"
+    assert asked["cancel"] == {"requested_at": asked["created_at"], "requested_by": "tests admin", "how": None}
+    assert api.post(f"{DELIVERIES}/{running}/cancel").status_code == 409
+    times = {"cancel_requested_at": sqlite_rt.clock(), "cancel_requested_by": "olga"}
+    for fields, how in (
+        ({"state": "cancelled", "reason": "cooperative"}, "cooperative"), ({"state": "succeeded"}, "too_late"),
+    ):  # fmt: skip
+        one = make.make_delivery(sqlite_rt, **times, **fields)
+        assert api.get(f"{DELIVERIES}/{one}").json["cancel"]["how"] == how  # type: ignore[index]
+
+
 @pytest.mark.parametrize("verb", ["", "/retry", "/rerun", "/cancel"])
 def test_unknown_delivery_is_not_found(api: Program, verb: str) -> None:
     method = "POST" if verb else "GET"

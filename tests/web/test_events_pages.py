@@ -119,10 +119,10 @@ def test_event_page_offers_the_buttons_that_fit_the_state(
 def test_event_page_offers_nothing_to_a_viewer(as_viewer: Person, busy_event: str) -> None:
     page = soup(as_viewer.get(f"/events/{busy_event}"))
     assert [form["action"] for form in page.select("main form[method=post]")] == []
-    assert page.find(string="Submit again") is None
+    assert page.find(string="Edit and re-run") is None
 
 
-@pytest.mark.parametrize("path", ["/events/{uid}", "/events", "/", "/events/new?again={uid}", "/events/{uid}/live"])
+@pytest.mark.parametrize("path", ["/events/{uid}", "/events", "/", "/events/new?from={uid}", "/events/{uid}/live"])
 def test_hostile_text_stays_text(signed_in: Person, busy_event: str, path: str) -> None:
     answer = signed_in.get(path.format(uid=busy_event))
     assert answer.status_code == 200
@@ -163,7 +163,7 @@ def test_event_page_stops_asking_when_all_has_ended(signed_in: Person, sqlite_rt
 
 
 @pytest.mark.parametrize(
-    "path", ["/events/nope", "/events/nope/live", "/events/nope/row", "/events/nope/answer", "/events/new?again=nope"]
+    "path", ["/events/nope", "/events/nope/live", "/events/nope/row", "/events/nope/answer", "/events/new?from=nope"]
 )
 def test_missing_event_is_not_found(signed_in: Person, path: str) -> None:
     assert signed_in.get(path).status_code == 404
@@ -258,7 +258,7 @@ def test_newer_part_counts_what_matches(signed_in: Person, sqlite_rt: Runtime, c
     (newest,) = _many(sqlite_rt, clock, 1)
     _many(sqlite_rt, clock, 2, type="order.paid")
     _many(sqlite_rt, clock, 3, type="stock.low")
-    assert "2 new, show" in signed_in.part(f"/events/newer?newest={newest}&type=order.paid").text
+    assert "2 newer" in signed_in.part(f"/events/newer?newest={newest}&type=order.paid").text
     assert "show" not in signed_in.part(f"/events/newer?newest={newest}&type=nothing").text
 
 

@@ -83,6 +83,7 @@ def test_answers_are_as_described(api: Program, sqlite_rt: Runtime, description:
         ("get", "/api/v1/deliveries", {}, 200),
         ("get", "/api/v1/deliveries/{delivery_id}", {"delivery_id": dead}, 200),
         ("post", "/api/v1/deliveries/{delivery_id}/rerun", {"delivery_id": dead}, 201),
+        ("post", "/api/v1/events/{event_id}/reroute", {"event_id": event["uid"]}, 200),
         ("post", "/api/v1/deliveries/{delivery_id}/retry", {"delivery_id": dead}, 200),
         ("post", "/api/v1/deliveries/{delivery_id}/cancel", {"delivery_id": running}, 200),
         ("get", "/api/v1/errors", {}, 200),

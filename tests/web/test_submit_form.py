@@ -100,7 +100,7 @@ def test_form_tells_everything_that_is_wrong_at_once(as_operator: Person) -> Non
 
 def test_form_that_repeats_an_event_holds_what_it_held(as_operator: Person, sqlite_rt: Runtime) -> None:
     uid = make_event(sqlite_rt, type="order.paid", labels={"tier": NASTY})
-    page = soup(as_operator.get(f"/events/new?again={uid}"))
+    page = soup(as_operator.get(f"/events/new?from={uid}"))
     assert page.find(id="f-type")["value"] == "order.paid"  # type: ignore[index]
     assert NASTY in page.find(id="f-labels").get_text()  # type: ignore[union-attr]
 

@@ -6,6 +6,7 @@ cap: the pages stay quick however much history there is. Lists never load payloa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -177,6 +178,14 @@ def find_row(conn: Connection, uid: str) -> EventRow | None:
     """One line of the list, or ``None``."""
     row = conn.execute(_rows().where(t.events.c.uid == uid)).first()
     return None if row is None else _event_row(row)
+
+
+def rows_by_uid(conn: Connection, uids: Sequence[str]) -> tuple[EventRow, ...]:
+    """These events as lines, newest first."""
+    if not uids:
+        return ()
+    query = _rows().where(within(conn, t.events.c.uid, list(uids))).order_by(t.events.c.uid.desc())
+    return tuple(_event_row(row) for row in conn.execute(query))
 
 
 def count_newer(conn: Connection, wanted: EventFilter, newest: str) -> int:

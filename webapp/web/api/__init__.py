@@ -7,8 +7,10 @@ from webapp.web.api import (
     errors,
     events,
     explain,
+    flow,
     health,
     openapi,
+    reroute,
     schedules,
     subscriptions,
 )
@@ -22,8 +24,10 @@ __all__ = [
     "errors",
     "events",
     "explain",
+    "flow",
     "health",
     "openapi",
+    "reroute",
     "schedules",
     "subscriptions",
 ]

@@ -10,7 +10,18 @@ from flask import Blueprint, Flask, Response, current_app
 from werkzeug.routing import Rule
 
 from webapp.web import auth
-from webapp.web.api import backtest, bulk, deliveries, errors, events, explain, health, schedules, subscriptions
+from webapp.web.api import (
+    backtest,
+    bulk,
+    deliveries,
+    errors,
+    events,
+    explain,
+    health,
+    reroute,
+    schedules,
+    subscriptions,
+)
 from webapp.web.api.blueprint import OPERATION, Operation, answer, operation
 
 bp = Blueprint("openapi", __name__)
@@ -153,7 +164,7 @@ def _answers(note: Operation, rule: Rule, is_public: bool) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": PROBLEM, "Description": {"type": "object", "required": ["openapi", "paths"]}}
-    for module in (events, explain, deliveries, errors, subscriptions, schedules, backtest, health, bulk):
+    for module in (events, explain, deliveries, errors, subscriptions, schedules, backtest, health, bulk, reroute):
         schemas |= module.SCHEMAS
     for noun in ("Event", "Delivery", "Error", "Subscription", "Schedule", "Bulk", "BulkError"):
         schemas[f"{noun}List"] = _list_of(noun)

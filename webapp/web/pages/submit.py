@@ -20,6 +20,7 @@ from webapp.domain.errors import Fault, Refused
 from webapp.domain.events import EventDraft, parse_event
 from webapp.domain.jsontext import parse_json
 from webapp.store import feed_events as feed
+from webapp.store.feed_events import EventDetail
 from webapp.web import render
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_acceptor, get_runtime
@@ -43,12 +44,21 @@ class Form:
     labels: str = ""
     deliver_at: str = ""  # a time, or a delay
     once: str = ""  # becomes the id of the event, so that a double click is one event
+    cause: str = ""  # the event that this one is made from
 
     @classmethod
     def from_request(cls, once: str) -> Form:
         """As it was sent; browsers send line breaks as CR LF."""
         given = {name: request.form.get(name, "").replace("\r\n", "\n") for name in FIELDS}
-        return cls(**given, once=request.form.get("once", "")[:64] or once)
+        cause = request.form.get("cause", "")[:64]
+        return cls(**given, once=request.form.get("once", "")[:64] or once, cause=cause)
+
+    @classmethod
+    def from_event(cls, event: EventDetail, once: str) -> Form:
+        """What that event held, to be edited."""
+        labels = "\n".join(f"{key}={value}" for key, value in event.labels.items())
+        laid_out = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
+        return cls(event.type, event.source, event.subject or "", laid_out, labels, once=once, cause=event.uid)
 
     def to_draft(self, actor: Actor) -> EventDraft:
         """The event; raises ``Refused`` with pointers into the document that the API would be sent."""
@@ -57,12 +67,20 @@ class Form:
         labels, more = _tried(lambda: dict[str, Any](parse_labels(self.labels)), nothing)
         document: dict[str, Any] = {"type": self.type.strip(), "id": self.once, "payload": payload, "labels": labels}
         document |= {name: text for name in ("source", "subject") if (text := getattr(self, name).strip())}
-        document |= self.timing()
+        document |= self.timing() | self.derivation()
         now = get_runtime().clock()
         draft, others = _tried(lambda: parse_event(document, default_source=default_source(actor), now=now), None)
         if draft is None or faults or more:
             raise Refused("invalid-event", "The event cannot be sent as it is.", faults=(*others, *faults, *more))
         return draft
+
+    def derivation(self) -> dict[str, Any]:
+        """What an event that was made from another takes from it: its cause, and what it belongs to."""
+        if not self.cause:
+            return {}
+        original = find_event(self.cause)
+        kept = {"causation_id": original.uid, "version": original.version}
+        return kept | ({"correlation_id": original.correlation_id} if original.correlation_id else {})
 
     def timing(self) -> dict[str, str]:
         """``deliver_at`` or ``delay``, whichever of them was written into the one field."""
@@ -89,15 +107,12 @@ class Faults:
 @bp.get("/new")
 @require("publish")
 def new() -> Response:
-    """The form; ``?again=`` fills it with what an earlier event held."""
+    """The form; ``?from=`` fills it with what an earlier event held, for a new one that names it as its cause."""
     rt, actor = get_runtime(), current_actor()
-    form = Form(type=request.args.get("type", "")[:128], source=default_source(actor), once=rt.new_id("web"))
-    if again := request.args.get("again", "")[:64]:
-        event = find_event(again)
-        labels = "\n".join(f"{key}={value}" for key, value in event.labels.items())
-        laid_out = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
-        form = Form(event.type, event.source, event.subject or "", laid_out, labels, once=form.once)
-    return _answer(form)
+    once = rt.new_id("web")
+    if original := request.args.get("from", "")[:64]:
+        return _answer(Form.from_event(find_event(original), once))
+    return _answer(Form(type=request.args.get("type", "")[:128], source=default_source(actor), once=once))
 
 
 @bp.post("")
