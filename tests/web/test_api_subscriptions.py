@@ -153,3 +153,57 @@ def test_handlers_are_listed_with_their_schemas(api: Program) -> None:
     assert [(one["name"], one["isolated"]) for one in api.get("/api/v1/handlers").json["data"]] == [  # type: ignore[index]
         ("crunch", True), ("log", False),
     ]  # fmt: skip
+
+
+def test_pause_takes_a_reason_and_an_end(api: Program) -> None:
+    path = api.post(RULES, DRAFT).headers["Location"]
+    document = api.post(f"{path}/pause", {"reason": "Moving", "for": "2h"}).json
+    assert document is not None
+    assert {key: document[key] for key in ("state", "pause_reason", "resume_at", "breaker", "release")} == {
+        "state": "paused", "pause_reason": "Moving", "resume_at": "2026-03-02T14:00:00.000Z", "breaker": None, "release": None,
+    }  # fmt: skip
+    assert api.post(f"{path}/resume").json["resume_at"] is None  # type: ignore[index]
+    assert api.post(f"{path}/pause", {"until": "2026-03-03T00:00:00Z"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("verb", "document", "pointer"),
+    [
+        ("pause", {"for": "2h", "until": "2026-03-03T00:00:00Z"}, "/until"),
+        ("pause", {"until": "2026-03-01T00:00:00Z"}, "/until"),
+        ("pause", {"reason": 5}, "/reason"),
+        ("resume", {"pace": 0}, "/pace"),
+        ("resume", {"speed": 1}, "/speed"),
+        ("breaker", {"state": "half_open"}, "/state"),
+        ("breaker", {}, "/state"),
+    ],
+)
+def test_order_that_cannot_be_is_refused_with_a_pointer(
+    api: Program, verb: str, document: dict[str, Any], pointer: str
+) -> None:
+    path = api.post(RULES, DRAFT).headers["Location"]
+    answer = api.post(f"{path}/{verb}", document)
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)  # type: ignore[index]
+
+
+def test_release_shows_its_pace_and_what_is_left(api: Program, sqlite_rt: Runtime) -> None:
+    path = api.post(RULES, DRAFT).headers["Location"]
+    subscription = path.rpartition("/")[2]
+    event = make.make_event(sqlite_rt)
+    for n in range(3):
+        make.make_delivery(sqlite_rt, event, subscription, replay=n)
+    api.post(f"{path}/pause")
+    assert api.post(f"{path}/resume", {"pace": 0.5}).json["release"] == {"pace": 0.5, "held": 3}  # type: ignore[index]
+    assert api.get(RULES).json["data"][0]["release"] == {"pace": 0.5, "held": 3}  # type: ignore[index]
+    assert api.post(f"{path}/resume").json["release"] is None  # type: ignore[index]
+
+
+def test_breaker_is_shown_and_obeys(api: Program) -> None:
+    path = api.post(RULES, DRAFT | {"policies": {"breaker": {"open_for": "30s"}}}).headers["Location"]
+    assert api.get(path).json["breaker"] == {"state": "closed", "opened_at": None, "probe_at": None}  # type: ignore[index]
+    opened = api.post(f"{path}/breaker", {"state": "open"}).json["breaker"]  # type: ignore[index]
+    assert opened == {"state": "open", "opened_at": "2026-03-02T12:00:00.000Z", "probe_at": "2026-03-02T12:00:30.000Z"}
+    assert api.post(f"{path}/breaker", {"state": "open"}).status_code == 409
+    assert api.post(f"{path}/breaker", {"state": "closed"}).json["breaker"]["state"] == "closed"  # type: ignore[index]
+    plain = api.post(RULES, DRAFT).headers["Location"]
+    assert api.post(f"{plain}/breaker", {"state": "open"}).status_code == 409

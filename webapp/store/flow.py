@@ -87,14 +87,15 @@ def flow_of(row: Any) -> Flow:
     )
 
 
-def _select() -> Select[Any]:
+def select_flows() -> Select[Any]:
+    """Every subscription that is not deleted, for ``flow_of``."""
     joined = subscriptions.outerjoin(gates, gates.c.subscription_id == subscriptions.c.id)
     return select(*_FLOW).select_from(joined).where(subscriptions.c.deleted_at.is_(None))
 
 
 def find(conn: Connection, subscription_id: str) -> Flow | None:
     """The flow of a subscription that is not deleted."""
-    row = conn.execute(_select().where(subscriptions.c.id == subscription_id)).one_or_none()
+    row = conn.execute(select_flows().where(subscriptions.c.id == subscription_id)).one_or_none()
     return None if row is None else flow_of(row)
 
 
@@ -126,7 +127,7 @@ def due_to_resume(conn: Connection, now: datetime, limit: int) -> Sequence[str]:
 
 def restless(conn: Connection, limit: int) -> list[Flow]:
     """Those whose breaker is not closed, or that are being released."""
-    query = _select().where(or_(gates.c.breaker != BreakerState.CLOSED, gates.c.release_pace.is_not(None)))
+    query = select_flows().where(or_(gates.c.breaker != BreakerState.CLOSED, gates.c.release_pace.is_not(None)))
     return [flow_of(row) for row in conn.execute(query.order_by(subscriptions.c.id).limit(limit))]
 
 

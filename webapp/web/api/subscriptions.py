@@ -10,15 +10,17 @@ from typing import Any
 
 from flask import Response, request
 
-from webapp.domain.errors import Conflict, Fault, Refused
+from webapp.domain.errors import Conflict, Refused
 from webapp.domain.instants import iso, iso_or_none
 from webapp.domain.retry import format_duration
 from webapp.domain.subscriptions import parse_subscription
 from webapp.services import subscriptions as service
 from webapp.services.catalog import known_handlers, list_handlers
 from webapp.store import api_feeds
+from webapp.store.feed_flow import FlowRow, read_flows
 from webapp.store.subscriptions import get_subscription
 from webapp.web.api.blueprint import CURSOR, LIMIT, answer, answer_page, bp, operation
+from webapp.web.api.flow_schema import FLOW, FLOW_SCHEMAS, flow_json
 from webapp.web.api.policies_schema import POLICIES_SCHEMA
 from webapp.web.api.retry_schema import RETRY_SCHEMA
 from webapp.web.auth import current_actor, require
@@ -37,7 +39,8 @@ def list_subscriptions() -> Response:
     wanted = read_query(LIMIT, CURSOR)
     with get_runtime().db.read() as conn:
         found = api_feeds.list_subscriptions(conn, wanted["cursor"], wanted["limit"])
-    return answer_page(found, subscription_json)
+        flows = read_flows(conn, [row.id for row in found.rows])
+    return answer_page(found, lambda row: subscription_json(row, flows.get(row.id)))
 
 
 @bp.post("/subscriptions")
@@ -50,7 +53,7 @@ def create_subscription() -> Response:
     read_query()
     rt = get_runtime()
     draft = parse_subscription(read_json(), known_handlers(rt))
-    return _answer_one(service.create(rt, current_actor(), draft), 201)
+    return answer_one(service.create(rt, current_actor(), draft), 201)
 
 
 @bp.get("/subscriptions/<subscription_id>")
@@ -59,7 +62,7 @@ def create_subscription() -> Response:
 def show_subscription(subscription_id: str) -> Response:
     """With its revision as ETag."""
     read_query()
-    return _answer_one(subscription_id)
+    return answer_one(subscription_id)
 
 
 @bp.put("/subscriptions/<subscription_id>")
@@ -79,7 +82,7 @@ def replace_subscription(subscription_id: str) -> Response:
     draft = parse_subscription(read_json(), known_handlers(rt))
     with stale_is_412(revision):
         service.update(rt, current_actor(), subscription_id, draft, revision)
-    return _answer_one(subscription_id)
+    return answer_one(subscription_id)
 
 
 @bp.delete("/subscriptions/<subscription_id>")
@@ -90,33 +93,6 @@ def delete_subscription(subscription_id: str) -> Response:
     read_query()
     service.delete(get_runtime(), current_actor(), subscription_id)
     return Response(status=204)
-
-
-@bp.post("/subscriptions/<subscription_id>/pause")
-@require("operate")
-@operation(
-    "Pause a subscription",
-    "subscriptions",
-    {200: "Subscription"},
-    body="Pause",
-    body_required=False,
-    problems=(*WRITE_PROBLEMS, 404),
-)
-def pause_subscription(subscription_id: str) -> Response:
-    """Its deliveries are held until it is resumed."""
-    read_query()
-    service.pause(get_runtime(), current_actor(), subscription_id, _pause_reason())
-    return _answer_one(subscription_id)
-
-
-@bp.post("/subscriptions/<subscription_id>/resume")
-@require("operate")
-@operation("Resume a subscription", "subscriptions", {200: "Subscription"}, problems=(404, 409, 503))
-def resume_subscription(subscription_id: str) -> Response:
-    """What was held runs now."""
-    read_query()
-    service.resume(get_runtime(), current_actor(), subscription_id)
-    return _answer_one(subscription_id)
 
 
 @bp.get("/handlers")
@@ -138,7 +114,7 @@ def show_handlers() -> Response:
     return answer({"data": shown})
 
 
-def subscription_json(row: Any) -> dict[str, Any]:
+def subscription_json(row: Any, flow: FlowRow | None = None) -> dict[str, Any]:
     """A subscription as programs see it."""
     return {
         "id": row.id,
@@ -154,6 +130,8 @@ def subscription_json(row: Any) -> dict[str, Any]:
         "state": "active" if row.paused_at is None else "paused",
         "paused_at": iso_or_none(row.paused_at),
         "pause_reason": row.pause_reason,
+        "resume_at": iso_or_none(row.resume_at),
+        **flow_json(flow),
         "revision": row.revision,
         "created_at": iso(row.created_at),
         "updated_at": iso(row.updated_at),
@@ -161,13 +139,15 @@ def subscription_json(row: Any) -> dict[str, Any]:
     }
 
 
-def _answer_one(subscription_id: str, status: int = 200) -> Response:
+def answer_one(subscription_id: str, status: int = 200) -> Response:
+    """The subscription as it is now, with its revision as ETag."""
     with get_runtime().db.read() as conn:
         row = get_subscription(conn, subscription_id)
+        flow = read_flows(conn, [subscription_id]).get(subscription_id)
     headers = {"ETag": f'"{row.revision}"'}
     if status == 201:
         headers["Location"] = f"/api/v1/subscriptions/{row.id}"
-    return answer(subscription_json(row), status, headers)
+    return answer(subscription_json(row, flow), status, headers)
 
 
 @contextmanager
@@ -190,17 +170,6 @@ def if_match() -> int | None:
     if found is None:
         raise Refused("stale-revision", "If-Match names no revision of this subscription.", status=412)
     return int(found[1])
-
-
-def _pause_reason() -> str:
-    if not (request.content_length or request.environ.get("HTTP_TRANSFER_ENCODING")):
-        return ""
-    document = read_json()
-    reason = document.get("reason", "") if isinstance(document, dict) and set(document) <= {"reason"} else None
-    if not isinstance(reason, str) or len(reason) > 500:
-        fault = Fault("/reason", "wrong-type", 'Send {} or {"reason": "…"} with at most 500 characters.')
-        raise Refused("invalid-subscription", fault.message, faults=[fault])
-    return reason
 
 
 _CHOSEN: dict[str, Any] = {
@@ -237,17 +206,14 @@ SCHEMAS: dict[str, Any] = {
             "state": {"type": "string", "enum": ["active", "paused"]},
             "paused_at": {"type": ["string", "null"], "format": "date-time"},
             "pause_reason": {"type": ["string", "null"]},
+            **FLOW,
             "revision": {"type": "integer"},
             "created_at": {"type": "string", "format": "date-time"},
             "updated_at": {"type": "string", "format": "date-time"},
             "links": {"$ref": "#/components/schemas/Links"},
         },
     },
-    "Pause": {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {"reason": {"type": "string", "maxLength": 500}},
-    },
+    **FLOW_SCHEMAS,
     "HandlerList": {
         "type": "object",
         "required": ["data"],
