@@ -1,4 +1,4 @@
-"""``python -m bench [engine] [http] [browser] [memory] [scale] [--rounds N]``: everything side by side, in one run.
+"""``python -m bench [engine] [http] [browser] [memory] [scale] [fairness] [--rounds N]``: everything side by side, in one run.
 
 The machine is shared and noisy: what is compared runs in turn, several rounds, and medians and spread are
 printed with the ratios. A target that is missed is printed as missed; this never fails a build.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-PIECES = ("engine", "http", "browser", "memory", "scale")
+PIECES = ("engine", "http", "browser", "memory", "scale", "fairness")
 
 
 def main() -> int:
@@ -172,7 +172,21 @@ def _print_pair(name: str, other: str, small: Callable[[], float], large: Callab
     print(f"target at least 80 %: {share:.0%}: {verdict(share >= 0.8)}")
 
 
+def run_fairness(_rounds: int) -> None:
+    from bench import fairness
+    from tests.support.servers import private_postgres
+
+    title(f"Waiting of a trickle beside a flood of {fairness.FLOOD:,} deliveries that was there first, milliseconds")
+    with tempfile.TemporaryDirectory(prefix="sbx-") as home, private_postgres(durable=True) as cluster:
+        for label, url in (("SQLite", f"sqlite:///{home}/f.db"), ("PostgreSQL", cluster.create("bench_fairness"))):
+            waited = fairness.measure(url)
+            median, late = waited.quantile(0.5), waited.quantile(0.99)
+            told = f"median {median:>8,.0f}   p99 {late:>8,.0f}   of {len(waited.trickle)}"
+            print(f"{label:24}{told}; {waited.flood_left:,} of the flood were still waiting then")
+
+
 RUN: dict[str, Callable[[int], None]] = {
+    "fairness": run_fairness,
     "engine": run_engine,
     "http": run_http,
     "browser": run_browser,

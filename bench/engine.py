@@ -47,9 +47,9 @@ def measure(database_url: str, redis_url: str | None = None, n: int = COUNT) -> 
 
 def rate(rt: Runtime, n: int) -> float:
     """Deliveries a second of the workers that are up, over ``n`` of them."""
-    _seed(rt, 1000)
+    seed(rt, 1000)
     _drained(rt)  # warm: imports, connections, caches
-    _seed(rt, n)
+    seed(rt, n)
     seeded = rt.clock()
     _drained(rt)
     ended = rt.clock()
@@ -79,16 +79,16 @@ def _finished_at(rt: Runtime, since: datetime, n: int) -> datetime:
         return conn.execute(done.order_by(t.attempts.c.finished_at).offset(n - 1).limit(1)).scalar_one()
 
 
-def _seed(rt: Runtime, n: int) -> None:
+def seed(rt: Runtime, n: int) -> None:
     """Events with one delivery each, as accepting leaves them."""
     now = rt.clock() - timedelta(seconds=1)
-    subscription = _subscription(rt)
+    subscription_id = subscription(rt)
     for first in range(0, n, CHUNK):
         events, deliveries = [], []
         for _ in range(min(CHUNK, n - first)):
             uid = rt.new_id("evt")
             events.append(event_row(uid, now))
-            deliveries.append(delivery_row(rt.new_id("dlv"), uid, subscription, "bench.noop", now))
+            deliveries.append(delivery_row(rt.new_id("dlv"), uid, subscription_id, "bench.noop", now))
         with rt.db.write() as conn:
             conn.execute(t.events.insert(), events)
             conn.execute(t.deliveries.insert(), deliveries)
@@ -111,7 +111,8 @@ def delivery_row(id: str, event_uid: str, subscription_id: str, handler: str, no
     }  # fmt: skip
 
 
-def _subscription(rt: Runtime) -> str:
+def subscription(rt: Runtime) -> str:
+    """A subscription of what is seeded; gives its id."""
     id, now = rt.new_id("sub"), rt.clock()
     with rt.db.write() as conn:
         conn.execute(t.subscriptions.insert(), {
