@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from jobs.clockwatch import ClockWatch
+from jobs.errands import Errands
 from jobs.stopping import Stop, end_process
 from jobs.worker import introduce
 from webapp.domain.errors import HubError, Unavailable
@@ -93,7 +94,8 @@ def main() -> int:
     stop = Stop()
     rt = build_runtime(settings)
     me = introduce(rt, "beat")
-    beat = Beat(rt, me)
+    beat, errands = Beat(rt, me), Errands(rt, me.name)
+    errands.start()
     pulse_at = time.monotonic()
     while not stop.asked.wait(beat.wait_s()):
         if time.monotonic() < pulse_at:
@@ -101,6 +103,7 @@ def main() -> int:
             continue
         pulse_at = time.monotonic() + settings.sweep_s - GATE_S
         beat.pulse()
+    errands.stop()
     try:
         presence.leave(rt, me)
     except HubError as error:
