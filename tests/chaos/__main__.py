@@ -44,7 +44,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000, help="the same seed: the same order")
     parser.add_argument("--rate", type=float, default=20, help="events a second")
-    parser.add_argument("--lossy", action="store_true", help="PostgreSQL commits without waiting: must be caught")
+    parser.add_argument(
+        "--lossy", action="store_true", help="a PostgreSQL that is told not to wait for its log: the hub has to insist"
+    )
     parser.add_argument("--log", type=Path, help="keep what the hub printed, in this file")
     return parser.parse_args(arguments)
 

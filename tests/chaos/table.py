@@ -58,13 +58,13 @@ def _by_fault(report: Report) -> tuple[dict[str, int], dict[tuple[str, str], int
         name = report.strikes[place].fault.name if place >= 0 else ""
         fault_of[ack.id] = name
         acknowledged[name] += 1
-    for one in report.violations:
-        broken[fault_of.get(one.event_id, ""), one.rule] += 1
+    for rule, event_id in {(one.rule, one.event_id) for one in report.violations}:
+        broken[fault_of.get(event_id, ""), rule] += 1
     return acknowledged, broken
 
 
 def _total(report: Report) -> tuple[str, ...]:
-    rules = [one.rule for one in report.violations]
+    rules = [rule for rule, _ in {(one.rule, one.event_id) for one in report.violations}]
     slowest = max(report.rescues.values(), default=None)
     return (
         "total", str(len(report.strikes)), str(sum(strike.blow.hit for strike in report.strikes)),

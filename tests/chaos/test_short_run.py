@@ -19,7 +19,14 @@ OPENING = ("kill a busy worker", "freeze a busy worker past its lease")
 def test_promises_hold_under_random_faults(database: str) -> None:
     told: list[str] = []
     plan = Plan(
-        database, seconds=12, seed=SEED, per_second=10, pauses_s=(0.2, 0.8), opening=OPENING, postgres=NO_FSYNC, settings=QUICK
+        database,
+        seconds=12,
+        seed=SEED,
+        per_second=10,
+        pauses_s=(0.2, 0.8),
+        opening=OPENING,
+        postgres=NO_FSYNC,
+        settings=QUICK,
     )
     report = run(plan, told.append)
     shown = "\n".join([*told, *lines(report)])

@@ -79,3 +79,15 @@ def test_connection_that_the_server_closed_is_replaced_before_it_is_used(
     monkeypatch.setattr(engine, "RESTED_S", -1.0)  # as if it had rested
     with db.read() as conn:
         assert conn.execute(text("SELECT pg_backend_pid()")).scalar_one() != pid
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("setting", "used"), [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply")])
+def test_commit_waits_for_the_log_whatever_the_database_says(
+    make_runtime: Callable[..., Runtime], postgres_url: str, setting: str, used: str
+) -> None:
+    with make_runtime(postgres_url).db.write() as conn:
+        name = conn.execute(text("SELECT current_database()")).scalar_one()
+        conn.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = {setting}'))
+    with make_runtime(postgres_url).db.write() as conn:
+        assert conn.execute(text("SHOW synchronous_commit")).scalar_one() == used

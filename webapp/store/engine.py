@@ -24,6 +24,7 @@ from webapp.domain.operators import fold
 BUSY_TIMEOUT_MS = 5000
 RESTED_S = 1.0  # a connection of the pool that was not used for longer is asked whether it is alive
 USED = "used"
+INSIST = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
 
 class Database:
@@ -115,6 +116,12 @@ def _postgres_engine(url: str) -> Engine:
         pool_timeout=5,
         connect_args={"connect_timeout": 5, "options": timeouts, "tcp_user_timeout": 10000},
     )
+
+    @event.listens_for(engine, "connect")
+    def _wait_for_the_log(dbapi: Any, _record: Any) -> None:
+        """202 means on disk: a server, database or role that switched waiting off is overruled, stricter is left."""
+        dbapi.execute(INSIST)
+        dbapi.commit()
 
     @event.listens_for(engine, "checkin")
     def _note(_dbapi: Any, record: ConnectionPoolEntry) -> None:
