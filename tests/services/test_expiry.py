@@ -14,6 +14,8 @@ from webapp.domain.access import Actor
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
 from webapp.services import operate, upkeep
+from webapp.store import flow as flows
+from webapp.store.breakers import recent_tries
 from webapp.store.tables import attempts, audit, counters, deliveries, events, quotas
 
 
@@ -64,6 +66,17 @@ def test_an_expired_delivery_that_a_person_retries_runs(rt: Runtime, operator: A
     operate.retry(rt, operator, delivery)
     assert upkeep.expire(rt) == 0
     assert [one.id for one in claim_all(rt)] == [delivery]
+
+
+def test_what_expired_says_nothing_about_the_handler(rt: Runtime) -> None:
+    subscription = make_subscription(rt, policies={"breaker": {"min_tries": 1}})
+    late(rt, subscription_id=subscription)
+    rt.clock.advance(minutes=2)  # type: ignore[attr-defined]
+    assert upkeep.expire(rt) == 1
+    with rt.db.read() as conn:
+        flow = flows.find(conn, subscription)
+        assert flow is not None
+        assert recent_tries(conn, flow, timedelta(minutes=5), rt.clock()).total == 0
 
 
 def test_quotas_are_dropped_when_their_window_is_over(rt: Runtime) -> None:

@@ -10,7 +10,7 @@ REASONS = {
     "lost": "its worker died each time",
     "no_handler": "no worker has this handler",
     # skipped
-    "shadow": "its subscription is in shadow mode: matches are recorded, nothing runs",
+    "shadow": "its subscription is in shadow mode: nothing runs",
     "rate_limited": "over the rate limit of its subscription",
     "duplicate": "an event with the same key came shortly before",
     "superseded": "a later event took its place",

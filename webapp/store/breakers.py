@@ -15,6 +15,7 @@ from webapp.store.flow import Flow
 from webapp.store.tables import attempts, counters, deliveries, gates
 
 FAILURES = ("failed", "dead")
+NO_TRY = "expired"  # these are among the dead, but nothing was tried
 FEW_MINUTES = 180  # asked for one by one; more are read as a range
 FAILED_OUTCOMES = frozenset({"failed", "timed_out", "discarded", "crashed"})
 
@@ -41,11 +42,12 @@ def _tries(conn: Connection, subscription_id: str, first: int, last: int) -> Tri
         in_time = c.minute.in_(range(first, last + 1))
     query = (
         select(c.measure, func.sum(c.n).label("n"))
-        .where(in_time, c.subject == subscription_id, c.measure.in_(("succeeded", *FAILURES)))
+        .where(in_time, c.subject == subscription_id, c.measure.in_(("succeeded", *FAILURES, NO_TRY)))
         .group_by(c.measure)
     )
     found = {row.measure: int(row.n) for row in conn.execute(query)}
-    return Tries(found.get("succeeded", 0), sum(found.get(measure, 0) for measure in FAILURES))
+    failed = sum(found.get(measure, 0) for measure in FAILURES) - found.get(NO_TRY, 0)
+    return Tries(found.get("succeeded", 0), max(0, failed))
 
 
 def probing_with(conn: Connection, delivery_ids: Sequence[str]) -> Collection[str]:

@@ -142,7 +142,8 @@ def expire(conn: Connection, *, now: datetime, limit: int) -> Sequence[Row[Any]]
         .returning(d.id, d.event_uid, d.subscription_id, d.due_at, d.expires_at)
     ).all()
     shift_counts(conn, {uid: (-n, 0, n) for uid, n in Counter(row.event_uid for row in ended).items()})
-    raise_counts(conn, Counter((minute_of(now), row.subscription_id, "dead", 0) for row in ended))
+    counted = ((minute_of(now), row.subscription_id, measure, 0) for row in ended for measure in ("dead", "expired"))
+    raise_counts(conn, Counter(counted))
     return ended
 
 

@@ -335,7 +335,7 @@ counters = Table(
     metadata,
     Column("minute", Integer, primary_key=True, autoincrement=False),  # minutes since 1970
     Column("subject", _id(), primary_key=True),  # subscription id, or "" for events
-    # accepted duplicate unrouted rejected | succeeded failed dead skipped | wait run (histograms)
+    # accepted duplicate unrouted rejected | succeeded failed dead skipped; expired (of the dead) | wait run (histograms)
     Column("measure", _id(16), primary_key=True),
     Column("bucket", Integer, primary_key=True, autoincrement=False),  # domain.histogram bucket, else 0
     Column("n", BigInteger, nullable=False),
