@@ -145,19 +145,25 @@ class RedisDoorbell:
                 time.sleep(pause_s)
 
     def _ring(self, lane: str) -> None:
-        if self._redis.set(flag_of(lane), 1, nx=True, ex=FLAG_TTL_S):
-            self._queue(lane).enqueue(DRAIN, lane, job_timeout=3600, result_ttl=0, failure_ttl=3600)
+        self._enqueue(lane, DRAIN, lane, flag_ttl_s=FLAG_TTL_S, job_timeout=3600)
 
     def _ring_each(self, deliveries: Sequence[tuple[str, float]]) -> None:
         for delivery_id, timeout_s in deliveries:
-            if self._redis.set(flag_of(delivery_id), 1, nx=True, ex=ISOLATED_FLAG_TTL_S):
-                self._queue("isolated").enqueue(
-                    RUN_ISOLATED,
-                    delivery_id,
-                    job_timeout=int(timeout_s) + ISOLATED_MARGIN_S,
-                    result_ttl=0,
-                    failure_ttl=3600,
-                )
+            limit_s = int(timeout_s) + ISOLATED_MARGIN_S
+            self._enqueue("isolated", RUN_ISOLATED, delivery_id, flag_ttl_s=ISOLATED_FLAG_TTL_S, job_timeout=limit_s)
+
+    def _enqueue(self, lane: str, task: str, name: str, *, flag_ttl_s: int, job_timeout: int) -> None:
+        """Flag and job in one transaction: a flag without a job would hold back the bell until it lapses.
+
+        Two who ring at once may leave two jobs behind one flag. The second is dropped, or finds nothing to do.
+        """
+        flag = flag_of(name)
+        if self._redis.exists(flag):
+            return
+        both = self._redis.pipeline(transaction=True)
+        self._queue(lane).enqueue(task, name, job_timeout=job_timeout, result_ttl=0, failure_ttl=3600, pipeline=both)
+        both.set(flag, 1, nx=True, ex=flag_ttl_s)
+        both.execute()
 
     def _queue(self, lane: str) -> Queue:
         if lane not in self._queues:

@@ -12,7 +12,7 @@ import redis
 
 from tests.support.servers import private_redis, short_directory
 from webapp.live import EventChanged, RedisPublisher
-from webapp.queue import RedisDoorbell
+from webapp.queue import RedisDoorbell, flag_of
 
 ISOLATED = [("dlv_1", 30.0)]
 
@@ -43,6 +43,22 @@ def test_bell_gives_up_when_redis_refuses_writes_and_rings_again_after(
         assert bell.ring("default")
         assert bell.ring_isolated(ISOLATED)
         assert client.llen("rq:queue:signalbox-default") == 1
+        bell.close()
+
+
+def test_bell_that_could_not_be_rung_leaves_no_flag_that_holds_back_the_next(own_redis: str) -> None:
+    with redis.Redis.from_url(own_redis) as client:
+        client.flushall()
+        client.execute_command("ACL", "SETUSER", "default", "-rpush", "-lpush")
+        bell = RedisDoorbell(own_redis)
+        assert not bell.ring_isolated(ISOLATED)
+        bell.close()
+        client.execute_command("ACL", "SETUSER", "default", "+@all")
+        assert not client.exists(flag_of("dlv_1"))
+        bell = RedisDoorbell(own_redis)
+        assert bell.ring_isolated(ISOLATED)
+        assert bell.ring_isolated(ISOLATED)
+        assert client.llen("rq:queue:signalbox-isolated") == 1
         bell.close()
 
 
