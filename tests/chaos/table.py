@@ -65,9 +65,10 @@ def _by_fault(report: Report) -> tuple[dict[str, int], dict[tuple[str, str], int
 
 def _total(report: Report) -> tuple[str, ...]:
     rules = [rule for rule, _ in {(one.rule, one.event_id) for one in report.violations}]
-    slowest = max(report.rescues.values(), default=None)
+    kills = {strike.number for strike in report.strikes if strike.fault.kills}
+    slowest = max((s for one, s in report.rescues.items() if one.strike in kills), default=None)
     return (
-        "total", str(len(report.strikes)), str(sum(strike.blow.hit for strike in report.strikes)),
+        "total (rescue: after a kill)", str(len(report.strikes)), str(sum(strike.blow.hit for strike in report.strikes)),
         str(len(report.acknowledged)), str(rules.count("lost")), str(rules.count("double success")),
         "none" if slowest is None else f"{slowest:.1f} s",
     )  # fmt: skip
