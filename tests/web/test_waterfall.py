@@ -26,6 +26,7 @@ def _event(**fields: Any) -> EventDetail:
 def _delivery(state: str, **fields: Any) -> DeliveryRow:
     values: dict[str, Any] = dict.fromkeys(DeliveryRow.__dataclass_fields__)
     given = {"id": "dlv_1", "subscription_name": "Rule", "state": state, "created_at": START, "attempt": 0, "rerun": 0}
+    given["due_at"] = START
     return DeliveryRow(**values | given | fields)
 
 
@@ -50,6 +51,14 @@ def test_waiting_delivery_shows_its_tries_and_when_the_next_is_due() -> None:
     assert drawn.steps[0].bar == waterfall.Bar(0, 100, pale=True)
     assert drawn.steps[2].bar == waterfall.Bar(25, 25)
     assert (drawn.steps[3].n, drawn.steps[3].due_at) == (3, _at(60))
+
+
+def test_a_delivery_for_later_says_when_it_is_due_and_takes_no_time_until_then() -> None:
+    later = _delivery("pending", due_at=_at(60))
+    head, due = waterfall.draw(_event(), [later], [], _at(20)).steps
+    assert (head.took, due.kind, due.n, due.due_at) == (None, "due", 1, _at(60))
+    (head,) = waterfall.draw(_event(), [later], [], _at(61)).steps
+    assert head.took == pytest.approx(61)
 
 
 def test_running_retry_grows_to_now() -> None:

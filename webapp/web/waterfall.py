@@ -115,7 +115,9 @@ def _steps(delivery: DeliveryRow, tries: Sequence[AttemptRow], scale: _Scale, no
         begin = tries[0].started_at if tries else delivery.started_at if runs else None
         bar = scale.bar(begin, tries[0].finished_at if tries else end) if begin else None
         took = (tries[0].run_s if tries else took) if bar else took
-        return [_head(delivery, bar, took if bar or delivery.state in OPEN else None)]
+        waits = _is_for_later(delivery, now)
+        took_so_far = took if bar or (delivery.state in OPEN and not waits) else None
+        return [_head(delivery, bar, took_so_far), *(_next(delivery, scale, now) if waits else ())]
     head = _head(delivery, scale.bar(delivery.created_at, end, pale=True), took)
     return [head, *_tries(delivery, tries, scale), *_next(delivery, scale, now)]
 
@@ -151,6 +153,11 @@ def _next(delivery: DeliveryRow, scale: _Scale, now: datetime) -> list[Step]:
                 delivery.attempt,
             )
         ]
-    if delivery.state == "waiting":
+    if delivery.state == "waiting" or _is_for_later(delivery, now):
         return [Step("due", "", "waiting", due_at=delivery.due_at, delivery_id=delivery.id, n=delivery.attempt + 1)]
     return []
+
+
+def _is_for_later(delivery: DeliveryRow, now: datetime) -> bool:
+    """Scheduled or debounced: nobody could have started it yet."""
+    return delivery.state == "pending" and delivery.due_at > now
