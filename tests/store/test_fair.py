@@ -145,34 +145,33 @@ def crowded(rt: Runtime, clock: Clock) -> Runtime:
     return rt
 
 
-def plan_of(conn: Any, statement: Any) -> list[str]:
+def plan_of(conn: Any, statement: Any, given: Any = None) -> list[str]:
     """What the database would do, line by line."""
     compiled = statement.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
     verb = "EXPLAIN QUERY PLAN" if conn.dialect.name == "sqlite" else "EXPLAIN (COSTS OFF)"
-    known = compiled.construct_params()
+    known = compiled.construct_params(given)
     processors = compiled._bind_processors
     values = {name: processors[name](value) if name in processors else value for name, value in known.items()}
-    given = tuple(values[name] for name in compiled.positiontup) if compiled.positional else values
-    return [str(row[-1]) for row in conn.exec_driver_sql(f"{verb} {compiled}", given)]
+    args = tuple(values[name] for name in compiled.positiontup) if compiled.positional else values
+    return [str(row[-1]) for row in conn.exec_driver_sql(f"{verb} {compiled}", args)]
 
 
-def assert_bounded(conn: Any, statement: Any, index: str) -> None:
-    plan = plan_of(conn, statement)
+def assert_bounded(conn: Any, statement: Any, index: str, given: Any = None) -> list[str]:
+    plan = plan_of(conn, statement, given)
     told = "\n".join(plan)
     assert index in told, told
     scanned = [line for line in plan if "Seq Scan on deliveries" in line or line.startswith("SCAN deliveries")]
     assert scanned == [], told
+    return plan
 
 
 def test_looks_of_a_claim_are_carried_by_their_indexes(crowded: Runtime, clock: Clock) -> None:
     with crowded.db.read() as conn:
-        oldest = fair.oldest_due(conn, "default", 20, clock(), lock=False)
-        assert_bounded(conn, oldest, "ix_deliveries_due")
-        told = "\n".join(plan_of(conn, oldest))
+        given = fair.due_params("default", 20, clock())
+        told = "\n".join(assert_bounded(conn, fair.oldest_due(lock=False), "ix_deliveries_due", given))
         assert "Sort" not in told, told
         assert "TEMP B-TREE" not in told, told
-        steps = fair.first_of_each("subscription_id", fair.OLDEST, fair._waits_in("default"), 64)
-        assert_bounded(conn, select(steps.c.id), "ix_deliveries_due_fair")
+        assert_bounded(conn, fair.first_of_subscriptions(64, False), "ix_deliveries_due_fair", given)
         ids = [row.subscription_id for row in fair._with_due_work(conn, "default", clock(), None)[0]]
         where = fair._due_in("default", clock())
         some = fair.some_of_these(conn, "subscription_id", ids, fair.OLDEST, where, 5, lock=False)
@@ -184,6 +183,6 @@ def test_looks_of_the_gate_are_carried_by_their_indexes(crowded: Runtime, clock:
         [subscription, *_] = gates.waiting_subscriptions(conn, clock())
         ordered = gates._in_order(subscription, skip_dead=False)
         assert_bounded(conn, select(gates.first_of_each("order_key", ("id",), ordered, 9).c.id), "ix_deliveries_order")
-        these = gates.first_of_these(conn, "order_key", ["k"], "id", ordered)
+        these = gates.first_of_these(conn, "order_key", ["k"], "id", ordered, gates.HEAD)
         assert_bounded(conn, these, "ix_deliveries_order")
         assert_bounded(conn, gates.first_waiting(), "ix_deliveries_gated")

@@ -10,9 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, or_, select, text, update
+from sqlalchemy import Connection, Select, bindparam, or_, select, text, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from webapp.domain.events import Event
 from webapp.domain.lifecycle import Settlement
@@ -63,35 +65,42 @@ def claim(
     """
     taken: list[Any] = []
 
-    def take(due: Select[Any]) -> int:
-        found = _take(conn, due, owner, now, lease)
+    def take(due: Select[Any], given: Mapping[str, Any]) -> int:
+        found = _take(conn, due, given, owner, now, lease)
         taken.extend(found)
         return len(found)
 
     left = limit - fair.take_fairly(conn, take, lane=lane, limit=limit, now=now, roll=roll)
     if left > 0:
-        take(fair.oldest_due(conn, lane, left, now, lock=True))
+        take(fair.oldest_due(lock=True), fair.due_params(lane, left, now))
     return _with_contents(conn, taken)
 
 
 def claim_one(conn: Connection, *, delivery_id: str, owner: str, now: datetime, lease: timedelta) -> Claimed | None:
     """Take this delivery if it is due, whatever its lane; None when it is not (the bell rang twice)."""
     due = select(deliveries.c.id).where(deliveries.c.id == delivery_id, *fair.may_start(deliveries, now))
-    found = _with_contents(conn, _take(conn, due.with_for_update(skip_locked=True), owner, now, lease))
+    found = _with_contents(conn, _take(conn, due.with_for_update(skip_locked=True), {}, owner, now, lease))
     return found[0] if found else None
 
 
-def _take(conn: Connection, due: Select[Any], owner: str, now: datetime, lease: timedelta) -> Sequence[Any]:
+def _take(
+    conn: Connection, due: Select[Any], given: Mapping[str, Any], owner: str, now: datetime, lease: timedelta
+) -> Sequence[Any]:
+    return conn.execute(_taking(due), {**given, "claimer": owner, "started": now, "lease_end": now + lease}).all()
+
+
+@lru_cache(maxsize=32)  # laying it out costs more than running it
+def _taking(due: Select[Any]) -> ReturningUpdate[Any]:
     chosen = due.cte("chosen")  # a CTE: PostgreSQL may run a bare subquery with LIMIT more than once
-    return conn.execute(
+    return (
         update(deliveries)
         .where(deliveries.c.id.in_(select(chosen.c.id)))
         .values(
             state="running",
             attempt=deliveries.c.attempt + 1,
-            lease_owner=owner,
-            lease_until=now + lease,
-            started_at=now,
+            lease_owner=bindparam("claimer"),
+            lease_until=bindparam("lease_end"),
+            started_at=bindparam("started"),
             progress_done=None,
             progress_total=None,
             progress_message=None,
@@ -111,7 +120,7 @@ def _take(conn: Connection, due: Select[Any], owner: str, now: datetime, lease: 
             deliveries.c.order_key,
             deliveries.c.limit_key,
         )
-    ).all()
+    )
 
 
 def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
@@ -250,16 +259,17 @@ def expired(conn: Connection, *, now: datetime, limit: int) -> Sequence[Any]:
 def due_lanes(conn: Connection, now: datetime) -> list[str]:
     """Lanes of the shared workers that have work due."""
     lane = "default"
-    return [lane] if conn.execute(fair.oldest_due(conn, lane, 1, now, lock=False)).first() else []
+    return [lane] if conn.execute(fair.oldest_due(lock=False), fair.due_params(lane, 1, now)).first() else []
 
 
 def due_isolated(conn: Connection, now: datetime, limit: int) -> list[tuple[str, float]]:
     """Due deliveries that run one by one: (id, timeout in seconds), oldest first."""
-    oldest = fair.oldest_due(conn, "isolated", limit, now, lock=False).subquery("oldest")
+    oldest = fair.oldest_due(lock=False).subquery("oldest")
     due = (
         select(deliveries.c.id, subscriptions.c.timeout_ms)
         .join_from(oldest, deliveries, deliveries.c.id == oldest.c.id)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .order_by(deliveries.c.priority, deliveries.c.due_at, deliveries.c.id)
     )
-    return [(row.id, row.timeout_ms / 1000) for row in conn.execute(due)]
+    found = conn.execute(due, fair.due_params("isolated", limit, now))
+    return [(row.id, row.timeout_ms / 1000) for row in found]

@@ -8,12 +8,14 @@ kept for the lower priorities, so that they are late but do not starve.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, text, union_all
+from sqlalchemy import ColumnElement, Connection, Integer, Select, Text, bindparam, func, or_, select, text, union_all
 
+from webapp.store.columns import Instant
 from webapp.store.loose import Where, first_of_each, some_of_these
 from webapp.store.tables import deliveries, subscriptions
 
@@ -24,38 +26,48 @@ MAX_STEPS = 256  # from one subscription to the next
 KEPT = 10  # one slot of so many is for a lower priority that has work
 OLDEST = ("due_at", "id")
 
-Take = Callable[[Select[Any]], int]
+Take = Callable[[Select[Any], Mapping[str, Any]], int]
+
+LANE, AT, MOST = bindparam("in_lane", type_=Text), bindparam("at", type_=Instant), bindparam("most", type_=Integer)
 
 
-def may_start(row: Any, now: datetime) -> tuple[ColumnElement[bool], ...]:
+def may_start(row: Any, now: Any) -> tuple[ColumnElement[bool], ...]:
     """Due, let through by the gate, and not expired: what a claim may take. ``row`` is an alias of deliveries."""
     # Written out, not bound: a partial index serves only a predicate that the planner can read.
     due = text(f"{row.name}.state IN ('pending', 'waiting') AND NOT {row.name}.gated")
     return due, row.c.due_at <= now, or_(row.c.expires_at.is_(None), row.c.expires_at >= now)  # type: ignore[return-value]
 
 
-def oldest_due(
-    conn: Connection, lane: str, limit: int, now: datetime, *, lock: bool, priorities: Sequence[int] = PRIORITIES
-) -> Select[Any]:
+@cache  # asked many times a second, and laying it out costs more than running it
+def oldest_due(*, lock: bool, priorities: Sequence[int] = PRIORITIES) -> Select[Any]:
     """(id, priority) of due deliveries, by priority and age: one bounded look at the index for each priority.
 
-    The arms are run one after the other until ``limit`` is reached, so no row is locked that is not taken.
+    Run it with ``due_params``. The arms are run one after the other until there are enough, so no row is locked
+    that is not taken.
     """
-    arms = [_arm(conn, lane, priority, limit, now, lock) for priority in priorities]
+    arms = [_arm(priority, lock) for priority in priorities]
     if len(arms) == 1:
         return arms[0]
-    together = union_all(*arms).limit(limit).subquery("due")
+    together = union_all(*arms).limit(MOST).subquery("due")
     return select(together.c.id, together.c.priority)
 
 
-def _arm(conn: Connection, lane: str, priority: int, limit: int, now: datetime, lock: bool) -> Select[Any]:
+def due_params(lane: str, limit: int, now: datetime) -> dict[str, Any]:
+    """The parameters of ``oldest_due``."""
+    return {"in_lane": lane, "most": limit, "at": now}
+
+
+def _arm(priority: int, lock: bool) -> Select[Any]:
     d = deliveries.c
-    due = select(d.id, d.priority).where(d.lane == lane, d.priority == priority, *may_start(deliveries, now))
-    due = due.order_by(d.due_at, d.id).limit(limit)
-    if lock and conn.dialect.name == "postgresql":
-        due = due.with_for_update(skip_locked=True)
-    found = due.subquery(f"due_{priority}")
+    due = select(d.id, d.priority).where(d.lane == LANE, d.priority == priority, *may_start(deliveries, AT))
+    due = due.order_by(d.due_at, d.id).limit(MOST)
+    found = (due.with_for_update(skip_locked=True) if lock else due).subquery(f"due_{priority}")
     return select(found.c.id, found.c.priority)
+
+
+@cache
+def _count_due() -> Select[Any]:
+    return select(func.count()).select_from(oldest_due(lock=False).subquery("some"))
 
 
 def take_fairly(conn: Connection, take: Take, *, lane: str, limit: int, now: datetime, roll: float) -> int:
@@ -63,8 +75,7 @@ def take_fairly(conn: Connection, take: Take, *, lane: str, limit: int, now: dat
 
     ``take`` claims what a select names and answers the number. 0 when there is no backlog: then nothing was taken.
     """
-    due = oldest_due(conn, lane, limit, now, lock=False).subquery()
-    if conn.execute(select(func.count()).select_from(due)).scalar_one() < limit:
+    if conn.execute(_count_due(), due_params(lane, limit, now)).scalar_one() < limit:
         return 0
     taken, kept = 0, _kept(limit, roll)
     classes = list(_classes(conn, lane, now, roll))
@@ -91,9 +102,9 @@ def _take_class(
         where = _due_in(lane, now)
         members, each = members[:share], max(1, share // len(members))
         some = some_of_these(conn, "subscription_id", members, OLDEST, where, each, lock=True).subquery("some")
-        taken = take(select(some.c.id).order_by(some.c.due_at, some.c.id).limit(share))
+        taken = take(select(some.c.id).order_by(some.c.due_at, some.c.id).limit(share), {})
     if taken < share:
-        taken += take(oldest_due(conn, lane, share - taken, now, lock=True, priorities=(priority,)))
+        taken += take(oldest_due(lock=True, priorities=(priority,)), due_params(lane, share - taken, now))
     return taken
 
 
@@ -114,13 +125,19 @@ def _classes(conn: Connection, lane: str, now: datetime, roll: float) -> Iterato
 
 def _with_due_work(conn: Connection, lane: str, now: datetime, after: str | None) -> tuple[list[Any], bool]:
     """Subscriptions behind ``after`` whose oldest delivery is due, and whether these are all that there are."""
-    found = first_of_each("subscription_id", OLDEST, _waits_in(lane), MAX_STEPS, after)
-    d = deliveries.c
-    rows = conn.execute(
-        select(d.id, d.subscription_id, d.priority, d.due_at).join_from(found, deliveries, d.id == found.c.id)
-    ).all()
+    given = {"in_lane": lane} if after is None else {"in_lane": lane, "after": after}
+    rows = conn.execute(first_of_subscriptions(MAX_STEPS, after is not None), given).all()
     due = [row for row in rows if row.due_at <= now]
     return due[:MAX_SUBSCRIPTIONS], len(rows) < MAX_STEPS and len(due) <= MAX_SUBSCRIPTIONS
+
+
+@cache
+def first_of_subscriptions(steps: int, is_behind: bool) -> Select[Any]:
+    """The oldest delivery of each subscription in a lane that is not before its gate, due or not."""
+    after: Any = bindparam("after", type_=Text) if is_behind else None
+    found = first_of_each("subscription_id", OLDEST, _waits, steps, after, carry=("priority", "due_at"))
+    priority, due_at = found.c.its_priority.label("priority"), found.c.its_due_at.label("due_at")
+    return select(found.c.id, found.c.value.label("subscription_id"), priority, due_at)
 
 
 def _somewhere(conn: Connection, roll: float) -> str | None:
@@ -130,11 +147,9 @@ def _somewhere(conn: Connection, roll: float) -> str | None:
     return conn.execute(select(ids).order_by(ids).offset(int(roll * count)).limit(1)).scalar()
 
 
-def _waits_in(lane: str) -> Where:
-    def where(row: Any) -> Sequence[ColumnElement[bool]]:
-        return row.c.lane == lane, text(f"{row.name}.state IN ('pending', 'waiting') AND NOT {row.name}.gated")  # type: ignore[return-value]
-
-    return where
+def _waits(row: Any) -> Sequence[ColumnElement[bool]]:
+    waits = text(f"{row.name}.state IN ('pending', 'waiting') AND NOT {row.name}.gated")
+    return row.c.lane == LANE, waits  # type: ignore[return-value]
 
 
 def _due_in(lane: str, now: datetime) -> Where:

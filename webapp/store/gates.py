@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, or_, select, text, update
 
 from webapp.domain.gate import Load, Window
 from webapp.store.bulk import insert_rows
@@ -23,6 +24,26 @@ MAX_SUBSCRIPTIONS = 256
 MAX_KEYS = 1_000  # rows of one subscription that one decision looks at
 SET = "ON CONFLICT (subscription_id, kind, key) DO UPDATE SET at = excluded.at, n = excluded.n, until = excluded.until"
 THROTTLE = "throttle"
+
+
+HEAD = ("state", "gated", "due_at", "expires_at", "order_key", "limit_key")
+
+
+class Head(NamedTuple):
+    """The first delivery of an ordered key that has not ended."""
+
+    id: str
+    state: str
+    gated: bool
+    due_at: datetime
+    expires_at: datetime | None
+    order_key: str
+    limit_key: str | None
+
+    def may_pass(self, now: datetime) -> bool:
+        """Whether it waits before the gate, is due and not expired."""
+        waits = self.gated and self.state in ("pending", "waiting") and self.due_at <= now
+        return waits and (self.expires_at is None or self.expires_at >= now)
 
 
 def waits(row: Any) -> ColumnElement[bool]:
@@ -50,6 +71,7 @@ def any_waiting(conn: Connection) -> bool:
     return conn.execute(first_waiting()).first() is not None
 
 
+@cache
 def first_waiting() -> Select[Any]:
     """The first row of the gate's index. Asked for in its order: any other way to find none reads the whole table."""
     d = deliveries.c
@@ -59,10 +81,10 @@ def first_waiting() -> Select[Any]:
 
 def waiting_subscriptions(conn: Connection, now: datetime, after: str | None = None) -> list[str]:
     """Subscriptions with a due delivery before their gate, in order of their id."""
-    found = first_of_each("subscription_id", ("due_at", "id"), lambda row: (waits(row),), MAX_SUBSCRIPTIONS, after)
-    d = deliveries.c
-    rows = conn.execute(select(d.subscription_id, d.due_at).join_from(found, deliveries, d.id == found.c.id))
-    return sorted(row.subscription_id for row in rows if row.due_at <= now)
+    order, limit = ("due_at", "id"), MAX_SUBSCRIPTIONS
+    found = first_of_each("subscription_id", order, lambda row: (waits(row),), limit, after, carry=("due_at",))
+    rows = conn.execute(select(found.c.value, found.c.its_due_at))
+    return sorted(row.value for row in rows if row.its_due_at <= now)
 
 
 def lock_gate(conn: Connection, subscription_id: str) -> Any:
@@ -88,9 +110,8 @@ def oldest_of_each_key(conn: Connection, subscription_id: str, now: datetime, ea
     names = list(conn.execute(select(keys.c.value)).scalars())
     passing: Where = lambda row: (*mine(row), *may_pass(row, now))  # noqa: E731
     some = some_of_these(conn, "limit_key", names, ("id",), passing, each, lock=False).subquery("some")
-    d = deliveries.c
-    found = select(d.id, d.limit_key).join_from(some, deliveries, d.id == some.c.id)
-    return conn.execute(found.order_by(some.c.due_at, some.c.id).limit(MAX_KEYS)).all()
+    found = select(some.c.id, some.c.value.label("limit_key")).order_by(some.c.due_at, some.c.id)
+    return conn.execute(found.limit(MAX_KEYS)).all()
 
 
 def heads(
@@ -101,18 +122,16 @@ def heads(
     skip_dead: bool,
     keys: Sequence[str] | None = None,
     after: str | None = None,
-) -> tuple[list[Any], bool]:
+) -> tuple[list[Head], bool]:
     """Of each ordered key the first delivery, if it waits before the gate; and whether there are more keys behind."""
     mine = _in_order(subscription_id, skip_dead)
     if keys is None:
-        found = first_of_each("order_key", ("id",), mine, MAX_KEYS, after)
-        ids: Select[Any] = select(found.c.id)
+        found = first_of_each("order_key", ("id",), mine, MAX_KEYS, after, HEAD)
+        query = select(found.c.id, *(found.c[f"its_{name}"] for name in HEAD))
     else:
-        ids = first_of_these(conn, "order_key", keys, "id", mine)
-    first, d = ids.subquery("first_of_key"), deliveries.c
-    columns = select(d.id, d.due_at, d.order_key, d.limit_key, and_(*may_pass(deliveries, now)).label("may_pass"))
-    rows = conn.execute(columns.join_from(first, deliveries, d.id == first.c.id)).all()
-    free = _without_busy(conn, subscription_id, [row for row in rows if row.may_pass])
+        query = first_of_these(conn, "order_key", keys, "id", mine, HEAD)
+    rows = [Head(*row) for row in conn.execute(query)]
+    free = _without_busy(conn, subscription_id, [row for row in rows if row.may_pass(now)])
     return sorted(free, key=lambda row: (row.due_at, row.id)), keys is None and len(rows) >= MAX_KEYS
 
 
@@ -140,10 +159,10 @@ def _in_order(subscription_id: str, skip_dead: bool) -> Where:
     return where
 
 
-def _without_busy(conn: Connection, subscription_id: str, rows: Sequence[Any]) -> list[Any]:
+def _without_busy(conn: Connection, subscription_id: str, rows: list[Head]) -> list[Head]:
     """Leave out keys of which another is under way: a dead one may have been revived behind those that went on."""
     if not rows:
-        return []
+        return rows
     under_way = _under_way(subscription_id)
     busy = select(under_way.c.order_key).where(within(conn, under_way.c.order_key, [row.order_key for row in rows]))
     taken = set(conn.execute(busy).scalars())

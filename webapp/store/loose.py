@@ -19,15 +19,20 @@ from webapp.store.tables import deliveries
 Where = Callable[[Any], Sequence[ColumnElement[bool]]]
 
 
-def first_of_each(column: str, order: Sequence[str], where: Where, limit: int, after: str | None = None) -> CTE:
-    """The id of the first row of each value of ``column`` behind ``after``, as (id, value, n), ``limit`` at most."""
+def first_of_each(
+    column: str, order: Sequence[str], where: Where, limit: int, after: Any = None, carry: Sequence[str] = ()
+) -> CTE:
+    """The first row of each value of ``column`` behind ``after``, as (id, value, n, and ``carry``), ``limit`` at most.
+
+    What is needed of the rows is carried along: PostgreSQL cannot tell how few there are, and would join the table whole.
+    """
     first = deliveries.alias("first_row")
-    seed = select(first.c.id, first.c[column].label("value")).where(*where(first))
+    seed = select(first.c.id, first.c[column].label("value"), *_labelled(first, carry)).where(*where(first))
     if after is not None:
         seed = seed.where(first.c[column] > after)
     seed = seed.order_by(first.c[column], *(first.c[name] for name in order)).limit(1)
     begin = seed.subquery("begin")
-    found = select(begin.c.id, begin.c.value, literal(1).label("n")).cte("found", recursive=True)
+    found = select(*begin.c, literal(1).label("n")).cte("found", recursive=True)
     ahead, row = deliveries.alias("ahead"), deliveries.alias("next_row")
     following = (
         select(ahead.c.id)
@@ -37,12 +42,18 @@ def first_of_each(column: str, order: Sequence[str], where: Where, limit: int, a
         .correlate(found)
         .scalar_subquery()
     )
-    step = select(row.c.id, row.c[column], found.c.n + 1).join_from(found, row, row.c.id == following)
-    return found.union_all(step.where(found.c.n < limit))
+    step = select(row.c.id, row.c[column], *(row.c[name] for name in carry), found.c.n + 1)
+    return found.union_all(step.join_from(found, row, row.c.id == following).where(found.c.n < limit))
 
 
-def first_of_these(conn: Connection, column: str, values: Sequence[str], order: str, where: Where) -> Select[Any]:
-    """The id of the first row of each of these values."""
+def _labelled(row: Any, names: Sequence[str]) -> list[Any]:
+    return [row.c[name].label(f"its_{name}") for name in names]
+
+
+def first_of_these(
+    conn: Connection, column: str, values: Sequence[str], order: str, where: Where, carry: Sequence[str]
+) -> Select[Any]:
+    """The first row of each of these values, as (id, and ``carry``)."""
     listed, row, ahead = _listed(conn, values), deliveries.alias("row"), deliveries.alias("ahead")
     first = (
         select(ahead.c.id)
@@ -52,21 +63,21 @@ def first_of_these(conn: Connection, column: str, values: Sequence[str], order: 
         .correlate(listed)
         .scalar_subquery()
     )
-    return select(row.c.id).join_from(listed, row, row.c.id == first)
+    return select(row.c.id, *_labelled(row, carry)).join_from(listed, row, row.c.id == first)
 
 
 def some_of_these(
     conn: Connection, column: str, values: Sequence[str], order: Sequence[str], where: Where, each: int, lock: bool
 ) -> Select[Any]:
-    """(id, due_at) of the first ``each`` rows of each of these values. ``lock``: against others, passing theirs by."""
+    """(id, due_at, value) of the first ``each`` rows of each of these values. ``lock``: passing by those of others."""
     listed, row = _listed(conn, values), deliveries.alias("row")
     if conn.dialect.name == "sqlite":
         ahead = deliveries.alias("ahead")
         some = _some(ahead, column, listed, order, where, each).with_only_columns(ahead.c.id).correlate(listed)
-        return select(row.c.id, row.c.due_at).join_from(listed, row, row.c.id.in_(some))
+        return select(row.c.id, row.c.due_at, listed.c.value).join_from(listed, row, row.c.id.in_(some))
     some = _some(row, column, listed, order, where, each)
     picked = (some.with_for_update(skip_locked=True) if lock else some).lateral("picked")
-    return select(picked.c.id, picked.c.due_at).join_from(listed, picked, true())
+    return select(picked.c.id, picked.c.due_at, listed.c.value).join_from(listed, picked, true())
 
 
 def _some(row: Any, column: str, listed: Any, order: Sequence[str], where: Where, each: int) -> Select[Any]:
