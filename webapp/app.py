@@ -29,6 +29,7 @@ from webapp.web.pages import (
     setup,
     submit,
     subscription_edit,
+    subscription_flow,
     subscriptions,
     workers,
 )
@@ -38,7 +39,7 @@ from webapp.web.pages import (
 )
 
 PAGES = (
-    overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, backtest,
+    overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, subscription_flow, backtest,
     notifications, workers, performance, audit, schedules, settings_pages, api_docs, session, setup, problems,
 )  # fmt: skip
 

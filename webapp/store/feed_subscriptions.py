@@ -32,7 +32,7 @@ class SubscriptionFilter:
     """What to list; empty text means: any."""
 
     words: str = ""  # in name, pattern or handler
-    state: str = ""  # active or paused
+    state: str = ""  # active, paused or breaker (it is not closed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class SubscriptionRow:
     mode: str
     paused_at: datetime | None
     pause_reason: str | None
+    resume_at: datetime | None
     revision: int
     created_at: datetime
     updated_at: datetime
@@ -101,6 +102,13 @@ class SubscriptionRow:
         return "active" if self.paused_at is None else "paused"
 
 
+_IN_STATE = {
+    "active": t.subscriptions.c.paused_at.is_(None),
+    "paused": t.subscriptions.c.paused_at.is_not(None),
+    "breaker": t.subscriptions.c.id.in_(select(t.gates.c.subscription_id).where(t.gates.c.breaker != "closed")),
+}
+
+
 def list_subscriptions(
     conn: Connection, wanted: SubscriptionFilter, *, now: datetime, after: str = "", limit: int = PER_PAGE
 ) -> Page[SubscriptionRow]:
@@ -112,7 +120,7 @@ def list_subscriptions(
         fields = (s.name, s.pattern, s.handler)
         query = query.where(or_(*(func.lower(one).like(like, escape="\\") for one in fields)))
     if wanted.state:
-        query = query.where(s.paused_at.is_(None) if wanted.state == "active" else s.paused_at.is_not(None))
+        query = query.where(_IN_STATE[wanted.state])
     name, _, last_id = after.rpartition(SEPARATOR)
     if last_id:
         query = query.where(or_(s.name > name, and_(s.name == name, s.id > last_id)))
@@ -222,6 +230,7 @@ def _subscription(row: Row[Any], health: Health, known: frozenset[str]) -> Subsc
         mode=row.mode,
         paused_at=row.paused_at,
         pause_reason=row.pause_reason,
+        resume_at=row.resume_at,
         revision=row.revision,
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -34,6 +34,10 @@ _TONES = {
     "interrupted": "idle",
     "paused": "held",
     "active": "succeeded",
+    "breaker_closed": "succeeded",
+    "breaker_open": "dead",
+    "breaker_half_open": "waiting",
+    "releasing": "waiting",
 }
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, redirect, request, url_for
@@ -17,13 +19,14 @@ from webapp.domain.policies import Policies
 from webapp.domain.retry import RetryPolicy
 from webapp.services import subscriptions as service
 from webapp.services.catalog import list_handlers
-from webapp.store import feed_deliveries
+from webapp.store import feed_deliveries, feed_flow, states
 from webapp.store import feed_subscriptions as feed
 from webapp.web import render
 from webapp.web.answers import done, list_or_part, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.deliveries import can
+from webapp.web.pages.subscription_flow import in_words
 from webapp.web.policy_words import policy_words
 from webapp.web.tries import schedule
 from webapp.web.words import condition_in_words, retry_in_words
@@ -31,6 +34,7 @@ from webapp.web.words import condition_in_words, retry_in_words
 bp = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
 
 RECENT = 10
+VALUE_CHARS = 500
 SECRET_KEY = re.compile(r"secret|token|passw|authori[sz]ation|api[-_]?key|credential|signature|cookie", re.IGNORECASE)
 HIDDEN = "••••••••"
 
@@ -41,14 +45,16 @@ def index() -> Response:
     """The list, by name; the part is the table."""
     rt, after = get_runtime(), request.args.get("after", "")[:400]
     state = request.args.get("state", "")
-    state = state if state in ("active", "paused") else ""
+    state = state if state in ("active", "paused", "breaker") else ""
     wanted = feed.SubscriptionFilter(request.args.get("q", "").strip()[:200], state)
     with rt.db.read() as conn:
         page = feed.list_subscriptions(conn, wanted, now=rt.clock(), after=after)
+        flows = feed_flow.read_flows(conn, [row.id for row in page.rows])
     return list_or_part(
         "subscriptions/index.html",
         "subscriptions/_table.html",
         found=page,
+        flows=flows,
         wanted=wanted,
         after=after,
         url_with=url_with,
@@ -63,13 +69,16 @@ def index() -> Response:
 @require("read")
 def show(subscription_id: str) -> Response:
     """One rule: in words, as JSON, and what became of its newest deliveries."""
-    rt = get_runtime()
+    rt, after = get_runtime(), request.args.get("state_after", "")[:200]
     now = rt.clock()
     with rt.db.read() as conn:
         subscription = find(conn, subscription_id)
         wanted = feed_deliveries.DeliveryFilter(subscription_id=subscription_id)
         recent = feed_deliveries.list_deliveries(conn, wanted, limit=RECENT)
         counts = feed_deliveries.count_states(conn, subscription_id)
+        flow = feed_flow.read_flows(conn, [subscription_id]).get(subscription_id)
+        breaker = feed_flow.read_breaker(conn, subscription_id, now)
+        remembered, next_key = states.list_states(conn, subscription_id, after)
     policy = RetryPolicy.from_json(subscription.retry)
     handler = next((one for one in list_handlers(rt) if one.name == subscription.handler), None)
     return render.page_or_part(
@@ -86,24 +95,12 @@ def show(subscription_id: str) -> Response:
         condition_json="" if subscription.condition is None else json.dumps(subscription.condition, ensure_ascii=False),
         options_json=json.dumps(masked(subscription.options), ensure_ascii=False) if subscription.options else "",
         can=can,
+        flow=flow,
+        breaker=breaker,
+        states=[StateRow(row.key, _value_text(row.value), row.updated_at) for row in remembered],
+        states_after=after,
+        more_states=url_with(request.path, state_after=next_key) if next_key else None,
     )
-
-
-@bp.post("/<subscription_id>/pause")
-@require("operate")
-def pause(subscription_id: str) -> Response:
-    """Hold what is due and what comes."""
-    reason = request.form.get("reason", "").strip()[:500]
-    held = service.pause(get_runtime(), current_actor(), subscription_id, reason)
-    return done(f"Paused; {_deliveries(held)} held", back=_page(subscription_id))
-
-
-@bp.post("/<subscription_id>/resume")
-@require("operate")
-def resume(subscription_id: str) -> Response:
-    """Let what is held run."""
-    released = service.resume(get_runtime(), current_actor(), subscription_id)
-    return done(f"Resumed; {_deliveries(released)} released", back=_page(subscription_id))
 
 
 @bp.post("/<subscription_id>/delete")
@@ -111,16 +108,28 @@ def resume(subscription_id: str) -> Response:
 def delete(subscription_id: str) -> Response:
     """Stop routing to it for good; goes to the list, because the page has nothing left to do."""
     cancelled = service.delete(get_runtime(), current_actor(), subscription_id)
-    return done(f"Deleted; {_deliveries(cancelled)} cancelled", back=_list(), go=_list())
+    return done(f"Deleted; {in_words(cancelled)} cancelled", back=_list(), go=_list())
 
 
-@bp.get("/<subscription_id>/pause")
-@bp.get("/<subscription_id>/resume")
 @bp.get("/<subscription_id>/delete")
 @require("read")
 def look_first(subscription_id: str) -> AnyResponse:
     """The address of a button that was reloaded leads back to its subscription."""
     return redirect(_page(subscription_id), 303)
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """One key that a handler remembers; the value as JSON, cut."""
+
+    key: str
+    text: str
+    updated_at: datetime
+
+
+def _value_text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= VALUE_CHARS else f"{text[:VALUE_CHARS]}…"
 
 
 def find(conn: Any, subscription_id: str) -> feed.SubscriptionRow:
@@ -136,10 +145,6 @@ def masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: HIDDEN if SECRET_KEY.search(key) and inner else masked(inner) for key, inner in value.items()}
     return [masked(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _deliveries(count: int) -> str:
-    return "1 delivery" if count == 1 else f"{count:,} deliveries"
 
 
 def _page(subscription_id: str) -> str:
