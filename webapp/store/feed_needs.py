@@ -20,7 +20,7 @@ from webapp.store.engine import within
 from webapp.store.feed_deliveries import DeliveryRow, rows_by_id
 from webapp.store.paging import LIMIT, Page
 
-WINDOW = 5_000
+WINDOW = 2_000
 GROUPS = 100
 
 

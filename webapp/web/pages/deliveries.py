@@ -78,6 +78,7 @@ def index() -> Response:
         group=group,
         is_grouped=not wanted.state and key is None,
         at_once=AT_ONCE,
+        window=feed_needs.WINDOW,
         counts=counts,
         subscriptions=names,
         wanted=wanted,
