@@ -109,7 +109,7 @@ class Site:
         return {
             one: (ended[one.delivery_id, one.attempt] - one.at).total_seconds()
             for one in self.orphans
-            if (one.delivery_id, one.attempt) in ended
+            if ended.get((one.delivery_id, one.attempt), one.at) > one.at  # at that moment it was being taken back
         }
 
 
