@@ -41,7 +41,6 @@ def test_a_rule_is_plain_without_policies_and_live() -> None:
         ({"concurrency": {"limit": 3}}, ""),
         ({"concurrency": {"key": "{data.a}", "per_key": 1}}, "x"),
         ({"concurrency": {"limit": 3}, "throttle": {"limit": 1, "period": "1s", "key": "{data.b}"}}, "y"),
-        ({"batch": {"size": 2, "wait": "1s", "key": "{data.b}"}}, "y"),
         ({"throttle": {"limit": 1, "period": "1s", "key": "{data.missing}"}}, ""),
         ({"debounce": {"period": "1s", "key": "{data.a}"}}, None),
     ],

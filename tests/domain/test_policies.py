@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from webapp.domain.errors import Refused
-from webapp.domain.policies import Batch, Breaker, Policies, parse_policies
+from webapp.domain.policies import Breaker, Policies, parse_policies
 
 EVERYTHING: dict[str, Any] = {
     "priority": "high",
@@ -28,7 +27,6 @@ EVERYTHING: dict[str, Any] = {
         {},
         EVERYTHING,
         {"debounce": {"period": "10s", "max_wait": "1m", "key": "{subject}"}},
-        {"batch": {"size": 100, "wait": "500ms"}},
         {"concurrency": {"limit": 3}},
     ],
 )
@@ -42,7 +40,7 @@ def test_what_is_left_out_or_null_is_off_or_as_always() -> None:
     assert parse_policies({"expires": None, "priority": None}) == Policies()
     assert Policies().to_json() == {}
     assert parse_policies({"breaker": {}}).breaker == Breaker()
-    assert parse_policies({"batch": {"size": 2, "wait": 1}}).batch == Batch(2, timedelta(seconds=1))
+    assert parse_policies({"batch": None}) == Policies()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +52,6 @@ def test_what_is_left_out_or_null_is_off_or_as_always() -> None:
         ({"ordering": {"key": "{id}"}}, True),
         ({"concurrency": {"limit": 1}}, True),
         ({"throttle": {"limit": 1, "period": "1s"}}, True),
-        ({"batch": {"size": 2, "wait": "1s"}}, True),
     ],
 )
 def test_only_what_needs_one_decision_per_delivery_is_gated(document: dict[str, Any], gated: bool) -> None:
@@ -71,7 +68,7 @@ def test_only_what_needs_one_decision_per_delivery_is_gated(document: dict[str, 
         (
             {
                 "throttle": {"limit": 1, "period": "1s", "key": "{type}"},
-                "batch": {"size": 2, "wait": "1s", "key": "{id}"},
+                "concurrency": {"per_key": 2, "key": "{id}"},
             },
             [""],
         ),
@@ -93,8 +90,7 @@ def test_only_what_needs_one_decision_per_delivery_is_gated(document: dict[str, 
         ({"throttle": {}}, ["/throttle/limit", "/throttle/period"]),
         ({"rate_limit": {"limit": 1.5, "period": "1s"}}, ["/rate_limit/limit"]),
         ({"debounce": {"period": "1m", "max_wait": "1s"}}, ["/debounce/max_wait"]),
-        ({"batch": {"size": 1001, "wait": "1s"}}, ["/batch/size"]),
-        ({"batch": {"size": 2, "wait": "1s"}, "ordering": {"key": "{id}"}}, ["/batch"]),
+        ({"batch": {"size": 2, "wait": "1s"}}, ["/batch"]),
         ({"ordering": {"key": "{id}"}, "debounce": {"period": "1s"}}, ["/debounce"]),
         ({"dedupe": {"key": "{id}", "window": "1s", "what/now": 1}}, ["/dedupe/what~1now"]),
         ({"breaker": {"failure_rate": 0}}, ["/breaker/failure_rate"]),

@@ -362,12 +362,12 @@ def test_policies_of_the_form_are_stored_shown_and_read_back(as_operator: Person
 def test_faults_of_policies_are_marked_at_their_fields(as_operator: Person) -> None:
     sent = {
         "p.throttle.limit": "many",
-        "p.batch.size": "5",
+        "p.debounce.max_wait": "5s",
         "p.ordering.key": "customer",
         "p.breaker.failure_rate": "x",
     }
     answer = as_operator.post("/subscriptions", _form(**sent))
     assert answer.status_code == 422
     assert set(_errors(soup(answer, 422))) == {
-        "p.throttle.limit", "p.throttle.period", "p.batch.wait", "p.ordering.key", "p.breaker.failure_rate",
+        "p.throttle.limit", "p.throttle.period", "p.debounce.period", "p.ordering.key", "p.breaker.failure_rate",
     }  # fmt: skip

@@ -67,15 +67,6 @@ class Debounce:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """One call of the handler for up to ``size`` events of a key; the first waits ``wait`` at most."""
-
-    size: int
-    wait: timedelta
-    key: KeyTemplate | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Dedupe:
     """An event whose key was seen within ``window`` is skipped."""
 
@@ -108,14 +99,13 @@ class Policies:
     throttle: Throttle | None = None
     rate_limit: RateLimit | None = None
     debounce: Debounce | None = None
-    batch: Batch | None = None
     dedupe: Dedupe | None = None
     breaker: Breaker | None = None
 
     @property
     def gated(self) -> bool:
         """Whether its deliveries pass the gate, one decision each, before workers may claim them."""
-        return any((self.ordering, self.concurrency, self.throttle, self.batch))
+        return any((self.ordering, self.concurrency, self.throttle))
 
     def to_json(self) -> dict[str, Any]:
         """The form that ``parse_policies`` reads back equal; what is off or as always is left out."""
@@ -209,6 +199,11 @@ def _key(value: Any, at: str, faults: list[Fault]) -> KeyTemplate | None:
         return None
 
 
+def _not_offered(_value: Any, at: str, faults: list[Fault]) -> None:
+    """Known from other systems, so it is refused by name rather than as a word that means nothing."""
+    faults.append(Fault(at, "not-offered", "Batches are not offered: a handler is called for one event at a time."))
+
+
 def _share(value: Any, at: str, faults: list[Fault]) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1:
         return float(value)
@@ -227,7 +222,7 @@ _FIELDS: dict[type[Any], dict[str, Reader]] = {
         "throttle": _policy(Throttle),
         "rate_limit": _policy(RateLimit),
         "debounce": _policy(Debounce),
-        "batch": _policy(Batch),
+        "batch": _not_offered,
         "dedupe": _policy(Dedupe),
         "breaker": _policy(Breaker),
     },
@@ -236,7 +231,6 @@ _FIELDS: dict[type[Any], dict[str, Reader]] = {
     Throttle: {"limit": _count(1), "period": _duration(_SHORT, _WEEK), "burst": _count(0), "key": _key},
     RateLimit: {"limit": _count(1), "period": _duration(_SHORT, _WEEK), "key": _key},
     Debounce: {"period": _duration(_SHORT, _WEEK), "max_wait": _duration(_SHORT, _MONTH), "key": _key},
-    Batch: {"size": _count(1), "wait": _duration(_SHORT, timedelta(hours=1)), "key": _key},
     Dedupe: {"key": _key, "window": _duration(timedelta(seconds=1), _MONTH)},
     Breaker: {
         "failure_rate": _share,
@@ -251,10 +245,8 @@ _REQUIRED: dict[type[Any], tuple[str, ...]] = {
     Throttle: ("limit", "period"),
     RateLimit: ("limit", "period"),
     Debounce: ("period",),
-    Batch: ("size", "wait"),
     Dedupe: ("key", "window"),
 }
-MAX_BATCH = 1000
 
 
 def _contradictions(policies: Policies, at: str) -> list[Fault]:
@@ -264,15 +256,9 @@ def _contradictions(policies: Policies, at: str) -> list[Fault]:
         faults.append(Fault(f"{at}/concurrency", "required", "Give a limit, or a key with a limit per_key."))
     if limits is not None and (limits.key is None) != (limits.per_key is None):
         faults.append(Fault(f"{at}/concurrency", "contradiction", "key and per_key go together."))
-    if policies.batch is not None and policies.batch.size > MAX_BATCH:
-        faults.append(Fault(f"{at}/batch/size", "out-of-range", f"A batch has at most {MAX_BATCH:,} events."))
-    if policies.batch is not None and (policies.ordering or policies.debounce):
-        faults.append(Fault(f"{at}/batch", "contradiction", "A batch cannot be combined with ordering or debounce."))
-    keys = {
-        one.key.text for one in (limits, policies.throttle, policies.batch) if one is not None and one.key is not None
-    }
+    keys = {one.key.text for one in (limits, policies.throttle) if one is not None and one.key is not None}
     if len(keys) > 1:  # a delivery has one place for it
-        faults.append(Fault(at, "contradiction", "The keys of concurrency, throttle and batch must be the same."))
+        faults.append(Fault(at, "contradiction", "The keys of concurrency and throttle must be the same."))
     if policies.ordering is not None and policies.debounce is not None:
         faults.append(Fault(f"{at}/debounce", "contradiction", "Debounce drops events; ordering keeps each of them."))
     late = policies.debounce.max_wait if policies.debounce is not None else None

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from webapp.domain.keytemplates import KeyTemplate
-from webapp.domain.policies import Batch, Breaker, Concurrency, Debounce, Ordering, Policies, RateLimit, Throttle
+from webapp.domain.policies import Breaker, Concurrency, Debounce, Ordering, Policies, RateLimit, Throttle
 from webapp.domain.retry import format_duration
 
 
@@ -22,7 +22,6 @@ def policy_words(policies: Policies) -> list[tuple[str, str]]:
         ("In order", policies.ordering, _ordering),
         ("At once", policies.concurrency, _concurrency),
         ("Throttle", policies.throttle, _throttle),
-        ("Batch", policies.batch, _batch),
         ("Expires", policies.expires, lambda after: f"after {_time(after)} in the queue"),
         ("Circuit breaker", policies.breaker, _breaker),
     ]
@@ -49,10 +48,6 @@ def _debounce(one: Debounce) -> str:
 def _ordering(one: Ordering) -> str:
     dead = "a dead one blocks its key" if one.on_dead == "block" else "a dead one is passed by"
     return f"one after the other{_per(one.key)}; {dead}"
-
-
-def _batch(one: Batch) -> str:
-    return f"up to {one.size:,} events{_per(one.key)}, waits {_time(one.wait)} at most"
 
 
 def _concurrency(limits: Concurrency) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from webapp.domain.policies import MAX_BATCH, MAX_COUNT, PRIORITIES
+from webapp.domain.policies import MAX_COUNT, PRIORITIES
 
 _KEY = {"type": ["string", "null"], "maxLength": 500, "description": "A template over the event: {data.customer_id}."}
 _DURATION = {"type": ["string", "number", "null"], "description": '"30s", "1h30m" or seconds.'}
@@ -55,13 +55,6 @@ POLICIES_SCHEMA: dict[str, Any] = {
             ("period",),
             period=_DURATION,
             max_wait=_DURATION,
-            key=_KEY,
-        ),
-        "batch": _policy(
-            "One call of the handler for several events.",
-            ("size", "wait"),
-            size=_COUNT | {"maximum": MAX_BATCH},
-            wait=_DURATION,
             key=_KEY,
         ),
         "dedupe": _policy(

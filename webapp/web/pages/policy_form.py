@@ -112,12 +112,6 @@ GROUPS = (
         ),
     ),
     PolicyGroup(
-        "batch",
-        "Batch",
-        "One call of the handler for several events.",
-        (_whole("batch/size", "Events"), _time("batch/wait", "Waits at most", "10s"), _key("batch")),
-    ),
-    PolicyGroup(
         "dedupe",
         "Once per key",
         "An event whose key was seen a short while ago is skipped.",
