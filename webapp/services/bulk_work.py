@@ -31,7 +31,8 @@ from webapp.store.selection_sql import Scope
 LEASE = timedelta(seconds=10)
 BUDGET_S = 0.2
 ITEMS = 50  # of one step
-LOOKED_AT = 1_000  # rows of one step
+LOOKED_AT = 250  # rows of one step
+JUDGED_AT_ONCE, JUDGE_EVERY = 1_000, 10  # items; steps from then on: counting outcomes grows with them
 SETTLES = timedelta(days=7)  # how long after its end an operation's outcomes are followed
 ACTIONS = {Kind.RETRY: "delivery.retried", Kind.RERUN: "delivery.rerun", Kind.CANCEL: "delivery.cancelled", Kind.REPLAY: "event.replayed"}  # fmt: skip
 
@@ -104,9 +105,10 @@ def _act(rt: Runtime, conn: Connection, row: Any) -> Made:
     targets = [found.target for found in window.rows]
     chosen, rest = targets[:due], targets[due:]
     results = _do(rt, conn, row, chosen)
-    after = bulk_operations.outcomes_of(conn, row.id)
     cursor = chosen[-1] if rest else window.next
     is_over = not rest and window.next is None
+    is_judged = is_over or row.done < JUDGED_AT_ONCE or row.v % JUDGE_EVERY == 0
+    after = bulk_operations.outcomes_of(conn, row.id) if is_judged else row.after
     counts = {
         "done": row.done + len(results.done),
         "failed": row.failed + len(results.failed),

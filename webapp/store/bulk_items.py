@@ -5,6 +5,7 @@ Items are taken in the order of their events: workers that finish lock events in
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,11 +18,11 @@ from webapp.domain.conditions import event_view
 from webapp.domain.errors import HubError
 from webapp.domain.events import Event
 from webapp.domain.intake import columns_of
-from webapp.domain.lifecycle import FINAL, State
+from webapp.domain.lifecycle import FINAL, Verb
 from webapp.domain.routing import RouteTable, Rule
 from webapp.store import cancels, operations
 from webapp.store.engine import within
-from webapp.store.events import EVENT_COLUMNS, event_of_columns
+from webapp.store.events import EVENT_COLUMNS, event_of_columns, shift_counts
 from webapp.store.flow import hold_blocked
 from webapp.store.tables import deliveries, events, subscriptions
 
@@ -51,12 +52,15 @@ class Results:
 
 def retry(step: Step, ids: Sequence[str]) -> Results:
     """Waiting ones do not wait, dead ones get all their tries again."""
-    results = Results()
-    for row in _rows(step.conn, ids):
-        if row.deleted_at is not None:
-            results.failed[row.id] = "Its subscription was deleted."
-        else:
-            _one(step, results, row.id, partial(_retry_one, step, row, results))
+    rows = _rows(step.conn, ids)
+    gone = {row.id for row in rows if row.deleted_at is not None}
+    alive = [row.id for row in rows if row.id not in gone]
+    revived = operations.move_many(step.conn, alive, Verb.REVIVE, operations.revived_values(step.now))
+    hastened = operations.move_many(step.conn, alive, Verb.HASTEN, {"state": "pending", "due_at": step.now})
+    shift_counts(step.conn, {uid: (n, 0, -n) for uid, n in Counter(revived.values()).items()})
+    results = Results(failed=dict.fromkeys(sorted(gone), "Its subscription was deleted."), moved=revived | hastened)
+    for id in alive:
+        (results.done if id in results.moved else results.skipped).append(id)
     _finish(step, results)
     return results
 
@@ -105,16 +109,6 @@ def states_of(conn: Connection, uids: Sequence[str], subscription_ids: Sequence[
     if subscription_ids:
         query = query.where(d.subscription_id.in_(subscription_ids))
     return {row.state: row.n for row in conn.execute(query)}
-
-
-def _retry_one(step: Step, row: Row[Any], results: Results) -> bool:
-    if row.state == State.WAITING:
-        moved = operations.hasten(step.conn, row.id, step.now)
-    else:
-        moved = row.state == State.DEAD and operations.revive(step.conn, row, step.now)
-    if moved:
-        results.moved[row.id] = row.event_uid
-    return moved
 
 
 def _rerun_one(step: Step, row: Row[Any], results: Results) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, or_, select, update
 
 from webapp.domain.errors import NotFound
 from webapp.domain.lifecycle import Verb, sources_of
+from webapp.store.engine import within
 from webapp.store.events import shift_counts
 from webapp.store.tables import deliveries, events
 
@@ -108,3 +109,14 @@ def _move(conn: Connection, delivery_id: str, verb: Verb, **values: Any) -> bool
         .values(v=deliveries.c.v + 1, **values)
     )
     return changed.rowcount == 1
+
+
+def move_many(conn: Connection, ids: Sequence[str], verb: Verb, values: Mapping[str, Any]) -> dict[str, str]:
+    """The same for many: those that moved, with their events."""
+    moved = conn.execute(
+        update(deliveries)
+        .where(within(conn, deliveries.c.id, ids), deliveries.c.state.in_(_states(verb)))
+        .values(v=deliveries.c.v + 1, **values)
+        .returning(deliveries.c.id, deliveries.c.event_uid)
+    )
+    return {row.id: row.event_uid for row in moved}

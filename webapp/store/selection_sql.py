@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, func, or_, select, true
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, false, func, or_, select, true, union_all
 
 from webapp.domain.conditions import event_view
 from webapp.domain.ids import first_id_at
 from webapp.domain.selections import ACTION, Selection
 from webapp.store.condition_sql import Compiled, compile_condition
+from webapp.store.engine import within
 from webapp.store.events import EVENT_COLUMNS, event_of_columns
 from webapp.store.tables import deliveries, events
 from webapp.store.text_sql import DIALECTS
@@ -57,18 +58,35 @@ class Window:
 
 def walk(conn: Connection, scope: Scope, cursor: str | None, size: int = WINDOW) -> Window:
     """The next window behind the cursor."""
-    key, order = scope.key, scope.key.desc() if scope.newest_first else scope.key.asc()
-    looked_at = select(key).where(*_bounds(scope)).order_by(order)
-    if cursor is not None:
-        looked_at = looked_at.where(key < cursor if scope.newest_first else key > cursor)
+    looked_at = list(conn.execute(_keys(scope, cursor, size)).scalars())
+    last = str(looked_at[-1]) if len(looked_at) == size else None
+    if not looked_at:
+        return Window((), None)
     compiled = _compiled(conn, scope)
-    chosen = looked_at.limit(size).subquery()
-    query = (
-        _rows(scope, compiled).join(chosen, chosen.c[key.name] == key).where(*_searched(conn, scope), compiled.clause)
-    )
-    found = conn.execute(query.order_by(order)).all()
-    last = conn.execute(looked_at.offset(size - 1).limit(1)).scalar()
+    query = _rows(scope, compiled).where(within(conn, scope.key, looked_at), *_searched(conn, scope), compiled.clause)
+    found = conn.execute(query.order_by(_order(scope, scope.key))).all()
     return Window(tuple(row for row in found if compiled.exact or _holds(scope, row)), last)
+
+
+def _keys(scope: Scope, cursor: str | None, size: int) -> Select[Any]:
+    """The keys of the window. Each state is read along its own index: together they would have to be sorted."""
+    key, bounds = scope.key, _bounds(scope)
+    if cursor is not None:
+        bounds.append(key < cursor if scope.newest_first else key > cursor)
+    if scope.states is None:
+        return select(key).where(*bounds).order_by(_order(scope, key)).limit(size)
+    parts = [
+        select(key).where(*bounds, deliveries.c.state == state).order_by(_order(scope, key)).limit(size).subquery()
+        for state in _states(scope)
+    ]
+    if not parts:
+        return select(key).where(false())
+    keys = union_all(*(select(part.c.id) for part in parts)).subquery()
+    return select(keys.c.id).order_by(_order(scope, keys.c.id)).limit(size)
+
+
+def _order(scope: Scope, key: Any) -> Any:
+    return key.desc() if scope.newest_first else key.asc()
 
 
 def _compiled(conn: Connection, scope: Scope) -> Compiled:
@@ -83,7 +101,9 @@ def _rows(scope: Scope, compiled: Compiled) -> Select[Any]:
         return select(events.c.uid.label("target"), events.c.type.label("event_type"), *contents).select_from(events)
     columns = [deliveries.c[name] for name in ("id", "event_uid", "subscription_id", "state")]
     joined = deliveries.join(events, events.c.uid == deliveries.c.event_uid)
-    return select(*columns, deliveries.c.id.label("target"), events.c.type.label("event_type"), *contents).select_from(joined)
+    return select(*columns, deliveries.c.id.label("target"), events.c.type.label("event_type"), *contents).select_from(
+        joined
+    )
 
 
 def _holds(scope: Scope, row: Row[Any]) -> bool:
@@ -93,15 +113,13 @@ def _holds(scope: Scope, row: Row[Any]) -> bool:
 
 
 def _bounds(scope: Scope) -> list[Clause]:
-    """What an index bounds: the time, as the id tells it, and one state or one subscription."""
+    """What an index bounds: the time, as the id tells it, and the subscription."""
     wanted, key = scope.selection, scope.key
     found = [key < _first(scope, min(scope.now, wanted.until or scope.now))]
     if wanted.since is not None:
         found.append(key >= _first(scope, wanted.since))
     if scope.states is None:
         return found
-    states = _states(scope)
-    found.append(deliveries.c.state.in_(states))
     if wanted.subscription:
         found.append(deliveries.c.subscription_id.in_(wanted.subscription))
     return found
