@@ -17,6 +17,7 @@ from webapp.domain.ids import first_id_at
 from webapp.domain.selections import ACTION, Selection
 from webapp.store.condition_sql import Compiled, compile_condition
 from webapp.store.engine import within
+from webapp.store.needs import is_last_word
 from webapp.store.events import EVENT_COLUMNS, event_of_columns
 from webapp.store.tables import deliveries, events
 from webapp.store.text_sql import DIALECTS
@@ -161,8 +162,6 @@ def _in(column: Column[Any], values: Collection[str]) -> Clause:
 
 
 def needs_action() -> Clause:
-    """Dead, not dismissed, and not run again since."""
-    d, later = deliveries.c, deliveries.alias()
-    same = (later.c.event_uid == d.event_uid, later.c.subscription_id == d.subscription_id)
-    again = select(later.c.id).where(*same, later.c.replay > d.replay).exists()
-    return and_(d.state == "dead", d.dismissed_at.is_(None), ~again)
+    """Dead, not dismissed, and no re-run took its place: as the page of what needs action has it."""
+    d = deliveries.c
+    return and_(d.state == "dead", d.dismissed_at.is_(None), is_last_word())
