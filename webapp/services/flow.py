@@ -70,7 +70,7 @@ def release_orphans(rt: Runtime, subscription_id: str) -> None:
     """Let go what is held though nothing holds it: it slipped in when a pause or a release ended."""
     with rt.db.write() as conn:
         flow = flows.lock(conn, subscription_id)
-        if flow is None or flow.hold or flow.pace is not None:
+        if flow is None or flow.hold or flow.pace is not None or not flows.any_held(conn, subscription_id):
             return
         flows.change(conn, flow, **begin_release(conn, flow, None, rt.clock()))
     release(rt, subscription_id)

@@ -40,12 +40,11 @@ def gather(rt: Runtime) -> None:
     A worker may record a retry in the moment of a pause, and whoever was holding or releasing may have died.
     """
     with rt.db.read() as conn:
-        blocked = flows.blocked(conn, MANY)
-        held = flows.with_held(conn, MANY)
-        due = [one for one in blocked if flows.count_due(conn, one)]
+        due = [one for one in flows.blocked(conn, MANY) if flows.count_due(conn, one)]
+        orphaned = flows.orphaned(conn, MANY)
     for subscription_id in due:
         _attempt(subscription_id, partial(flow_of.hold, rt, subscription_id))
-    for subscription_id in set(held) - set(blocked):
+    for subscription_id in orphaned:
         _attempt(subscription_id, partial(flow_of.release_orphans, rt, subscription_id))
 
 

@@ -11,7 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, not_, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.domain.breaker import BreakerState, Standing, Tries
@@ -30,7 +44,6 @@ NO_LIMIT = 0.0  # as a pace: as fast as the batches go
 IS_GATED_STATE = text("deliveries.state IN ('pending', 'waiting') AND deliveries.gated")
 IS_HELD = text("deliveries.state = 'held'")
 IS_PAUSED = text("subscriptions.paused_at IS NOT NULL AND subscriptions.deleted_at IS NULL")
-IS_OURS = or_(deliveries.c.reason.is_(None), deliveries.c.reason != Hold.LOOP)
 
 
 GATED_AGAIN = or_(deliveries.c.gated, deliveries.c.order_key.is_not(None), deliveries.c.limit_key.is_not(None))
@@ -127,8 +140,10 @@ def due_to_resume(conn: Connection, now: datetime, limit: int) -> Sequence[str]:
 
 def restless(conn: Connection, limit: int) -> list[Flow]:
     """Those whose breaker is not closed, or that are being released."""
-    query = select_flows().where(or_(gates.c.breaker != BreakerState.CLOSED, gates.c.release_pace.is_not(None)))
-    return [flow_of(row) for row in conn.execute(query.order_by(subscriptions.c.id).limit(limit))]
+    joined = gates.join(subscriptions, subscriptions.c.id == gates.c.subscription_id)
+    moves = or_(gates.c.breaker != BreakerState.CLOSED, gates.c.release_pace.is_not(None))
+    query = select(*_FLOW).select_from(joined).where(subscriptions.c.deleted_at.is_(None), moves)
+    return [flow_of(row) for row in conn.execute(query.order_by(gates.c.subscription_id).limit(limit))]
 
 
 def blocked(conn: Connection, limit: int) -> Sequence[str]:
@@ -138,15 +153,18 @@ def blocked(conn: Connection, limit: int) -> Sequence[str]:
     return [*conn.execute(paused).scalars(), *conn.execute(open_).scalars()]
 
 
-def with_held(conn: Connection, limit: int) -> Sequence[str]:
-    """Subscriptions that have held deliveries; hops from one to the next along ``ix_deliveries_held``."""
-    d = deliveries.c
-    first = select(func.min(d.subscription_id).label("id")).where(IS_HELD).cte("held", recursive=True)
-    step = select(
-        select(func.min(d.subscription_id)).where(IS_HELD, d.subscription_id > first.c.id).scalar_subquery()
-    ).where(first.c.id.is_not(None))
-    hops = first.union_all(step)
-    return conn.execute(select(hops.c.id).where(hops.c.id.is_not(None)).limit(limit)).scalars().all()
+def orphaned(conn: Connection, limit: int) -> Sequence[str]:
+    """Those that have held deliveries though nothing holds them or lets them go. One look at an index for each."""
+    s = subscriptions.c
+    moves = or_(gates.c.breaker != BreakerState.CLOSED, gates.c.release_pace.is_not(None))
+    has_held = exists().where(deliveries.c.subscription_id == s.id, IS_HELD, _is_ours(deliveries))
+    query = select(s.id).where(
+        s.deleted_at.is_(None),
+        s.paused_at.is_(None),
+        has_held,
+        s.id.not_in(select(gates.c.subscription_id).where(moves)),
+    )
+    return conn.execute(query.limit(limit)).scalars().all()
 
 
 # Deliveries
@@ -213,7 +231,7 @@ def relabel(conn: Connection, subscription_id: str, hold: Hold, after: str, limi
         .where(
             deliveries.c.subscription_id == subscription_id,
             IS_HELD,
-            IS_OURS,
+            _is_ours(deliveries),
             deliveries.c.id > after,
             deliveries.c.id <= looked_at[-1],
         )
@@ -239,12 +257,17 @@ def any_held(conn: Connection, subscription_id: str) -> bool:
     return conn.execute(_held(subscription_id).limit(1)).first() is not None
 
 
+def _is_ours(row: Any) -> ColumnElement[bool]:
+    """Held by the subscription's doing, not by the loop guard."""
+    return or_(row.c.reason.is_(None), row.c.reason != Hold.LOOP)
+
+
 def _count(conn: Connection, query: Select[Any]) -> int:
     return int(conn.execute(select(func.count()).select_from(query.subquery())).scalar_one())
 
 
 def _held(subscription_id: str) -> Select[Any]:
-    mine = (deliveries.c.subscription_id == subscription_id, IS_HELD, IS_OURS)
+    mine = (deliveries.c.subscription_id == subscription_id, IS_HELD, _is_ours(deliveries))
     return select(deliveries.c.id).where(*mine).order_by(deliveries.c.id)
 
 
