@@ -159,24 +159,6 @@ def test_activity_sums_minutes_into_slots(rt: Runtime, clock: Clock) -> None:
     assert day.events == 107
 
 
-def test_dead_deliveries_are_grouped_and_rerun_ones_forgotten(rt: Runtime, clock: Clock) -> None:
-    many, one = make_subscription(rt, name="Many"), make_subscription(rt, name="One")
-    for _ in range(3):
-        clock.advance(seconds=1)
-        make_delivery(rt, subscription_id=many, state="dead", reason="exhausted", error_message="503")
-    make_delivery(rt, subscription_id=many, state="dead", reason="permanent")
-    uid = make_event(rt)
-    make_delivery(rt, uid, one, state="dead", reason="exhausted")
-    make_delivery(rt, uid, one, state="running", replay=1)
-    with rt.db.read() as conn:
-        groups = overview.dead_groups(conn)
-    assert [(group.subscription_name, group.reason, group.count) for group in groups] == [
-        ("Many", "exhausted", 3),
-        ("Many", "permanent", 1),
-    ]
-    assert groups[0].error_message == "503"
-
-
 def test_paused_subscriptions_count_only_when_something_is_held(rt: Runtime) -> None:
     idle = make_subscription(rt, name="Idle", paused_at=rt.clock())
     busy = make_subscription(rt, name="Busy", paused_at=rt.clock(), pause_reason="migration")

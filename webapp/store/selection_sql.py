@@ -17,8 +17,8 @@ from webapp.domain.ids import first_id_at
 from webapp.domain.selections import ACTION, Selection
 from webapp.store.condition_sql import Compiled, compile_condition
 from webapp.store.engine import within
-from webapp.store.needs import is_last_word
 from webapp.store.events import EVENT_COLUMNS, event_of_columns
+from webapp.store.needs import is_last_word
 from webapp.store.tables import deliveries, events
 from webapp.store.text_sql import DIALECTS
 
