@@ -41,7 +41,7 @@ def test_dry_run_follows_the_form_and_names_what_is_wrong(
     make_many(sqlite_rt, clock, 2, state="dead")
     part = soup(as_operator.part("/bulk/preview?kind=retry&state=dead&reason="))
     assert words(by_id(part, "bulk-preview")).startswith("Try dead and waiting deliveries now")
-    assert "2 deliveries" in words(part)
+    assert words(by_id(part, "bulk-count")) == "acts on 2 deliveries"
     assert "Nothing matches now" in words(soup(as_operator.part("/bulk/preview?kind=retry&state=waiting")))
     assert "Give an instant" in words(soup(as_operator.part("/bulk/preview?kind=retry&since=soon")))
     assert "3 events" in words(soup(as_operator.part("/bulk/preview?kind=replay&state=dead&error=x")))

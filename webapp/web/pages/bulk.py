@@ -150,7 +150,7 @@ def new() -> Response:
 def preview() -> Response:
     """The dry run of the form as it stands."""
     form = BulkForm.from_fields(request.args)
-    return render.part("bulk/_preview.html", **_looked(form))
+    return render.part("bulk/_preview.html", oob=True, **_looked(form))
 
 
 @bp.post("")
