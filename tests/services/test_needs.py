@@ -144,6 +144,7 @@ def test_retry_takes_so_many_at_once(rt: Runtime, operator: Actor, monkeypatch: 
         die(rt, subscription)
     key = groups(rt)[0].key
     assert [needs.retry_group(rt, operator, key), needs.retry_group(rt, operator, key)] == [2, 1]
+    assert {row.details["reason"] for row in rows_of(rt, t.audit)} == {"all of: ValueError no stock of tea-1"}
 
 
 def test_dismissed_deliveries_stay_dead_and_are_out_of_the_way(rt: Runtime, operator: Actor) -> None:

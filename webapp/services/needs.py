@@ -22,14 +22,18 @@ TOLD = 50
 
 
 def retry_group(rt: Runtime, actor: Actor, key: GroupKey, reason: str = "") -> int:
-    """Try the newest ``AT_ONCE`` of a group again with all their tries; answers how many."""
+    """Try the newest ``AT_ONCE`` of a group again with all their tries; answers how many.
+
+    Without a reason, what they died of is the reason that the audit log has.
+    """
     actor.must("operate")
     with rt.db.write() as conn:
         subscription = subscriptions.get_subscription(conn, key.subscription_id)
+        said = reason.strip() or _died_of(conn, key)
         revived = needs.revive_many(conn, _ids(conn, key), rt.clock())
         ids = [row.id for row in revived]
         hold_blocked(conn, ids)
-        _write_audit(rt, conn, actor, "deliveries.retried", subscription.id, subscription.name, ids, reason)
+        _write_audit(rt, conn, actor, "deliveries.retried", subscription.id, subscription.name, ids, said)
     if any(row.lane == "default" for row in revived):
         rt.queue.ring("default")
     rt.live.tell(*(EventChanged(uid, "") for uid in list(dict.fromkeys(row.event_uid for row in revived))[:TOLD]))
@@ -68,6 +72,11 @@ def _ids(conn: Connection, key: GroupKey) -> list[str]:
     if not ids:
         raise Conflict("Nothing of this group needs action any more; look at the list again.")
     return ids
+
+
+def _died_of(conn: Connection, key: GroupKey) -> str:
+    group = feed_needs.find_group(conn, key)
+    return "" if group is None else f"all of: {group.error_type or group.reason} {group.message}".strip()
 
 
 def _said(reason: str) -> str:
