@@ -177,7 +177,7 @@ def hold_due(conn: Connection, subscription_id: str, hold: Hold, limit: int = BA
     for waits in (and_(IS_DUE_STATE, deliveries.c.lane.in_(LANES)), IS_GATED_STATE):
         if held < limit:
             some = select(deliveries.c.id).where(mine, waits).limit(limit - held).with_for_update(skip_locked=True)
-            held += _move(conn, some, ("pending", "waiting"), state="held", reason=str(hold))
+            held += _move(conn, some, state="held", reason=str(hold))
     return held
 
 
@@ -207,7 +207,7 @@ def release_oldest(conn: Connection, flow: Flow, now: datetime, limit: int) -> i
     """Let up to ``limit`` held deliveries go, oldest first; answers how many. Who has a place behind a gate passes it again."""
     values = {"state": "pending", "reason": None, "due_at": _due_at(now), "gated": GATED_AGAIN}
     some = _held(flow.subscription_id).limit(limit).with_for_update(skip_locked=True)
-    return _move(conn, some, ("held",), **values)
+    return _move(conn, some, **values)
 
 
 def release_probe(conn: Connection, flow: Flow, now: datetime) -> tuple[str, int] | None:
@@ -216,8 +216,8 @@ def release_probe(conn: Connection, flow: Flow, now: datetime) -> tuple[str, int
     row = conn.execute(ready.add_columns(deliveries.c.attempt).limit(1)).first()
     if row is None:
         return None
-    some = select(deliveries.c.id).where(deliveries.c.id == row.id)
-    moved = _move(conn, some, ("held",), state="pending", reason=None, due_at=now, gated=GATED_AGAIN)
+    some = select(deliveries.c.id).where(deliveries.c.id == row.id, IS_HELD).with_for_update()
+    moved = _move(conn, some, state="pending", reason=None, due_at=now, gated=GATED_AGAIN)
     return (row.id, row.attempt) if moved else None
 
 
@@ -280,11 +280,14 @@ def _due_at(now: datetime) -> ColumnElement[Any]:
     return case((_is_scheduled(now), deliveries.c.due_at), else_=literal(now, Instant()))
 
 
-def _move(conn: Connection, some: Select[Any], sources: tuple[str, ...], **values: Any) -> int:
-    chosen = some.cte("chosen")  # a CTE: PostgreSQL may run a bare subquery with LIMIT more than once
+def _move(conn: Connection, some: Select[Any], **values: Any) -> int:
+    """Change the rows that ``some`` chooses by the state that they come from, and locks."""
+    # The state is asked once: asked again out here, PostgreSQL may join the two row by row. A CTE, because it
+    # may also run a bare subquery with LIMIT more than once.
+    chosen = some.cte("chosen")
     moved = (
         update(deliveries)
-        .where(deliveries.c.id.in_(select(chosen.c.id)), deliveries.c.state.in_(sources))
+        .where(deliveries.c.id.in_(select(chosen.c.id)))
         .values(v=deliveries.c.v + 1, **values)
         .returning(deliveries.c.id)  # SQLite's driver counts no rows of a statement that begins with WITH
     )
