@@ -114,7 +114,7 @@ def run_isolated(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burs
 
     def end() -> None:
         parent.stop(rt.settings.shutdown_grace_s + HORSE_END_S)
-        _leave(rt, me)
+        parent.leave()
 
     stop.then(end)
     _work_until(stop, work, burst)
@@ -148,6 +148,11 @@ class Parent:
             time.sleep(0.02)
         self._stop.set()
         self._thread.join(timeout=2)
+
+    def leave(self) -> None:
+        """Sign off, when nobody else uses the database: a pool that is disposed of keeps others waiting for seconds."""
+        with self.fork_lock:
+            _leave(self._rt, self._me)
 
     def on_horse(self, delivery_id: str | None) -> None:
         """A horse is about to run this delivery; with None, it is gone."""
