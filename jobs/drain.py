@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 ROOM_WAIT_S = 0.2
 RING_AGAIN_S = 0.5  # other workers are called this often while the lane is full
 GATE_AGAIN_S = 0.1  # while the drain goes on; what ends asks for itself
+LINGER_S = 0.2  # the next of an ordered key will have passed its gate by then: quicker than to be called for it
+LOOK_AGAIN_S = 0.02  # meanwhile others are not kept waiting
 DATABASE_WAIT_S = 1.0
 
 
@@ -29,7 +31,7 @@ def drain(engine: Engine, lane: str) -> int:
     queue, settings = engine.rt.queue, engine.rt.settings
     queue.answer(lane)
     end = time.monotonic() + settings.slice_s
-    taken, rung_at, gate_at = 0, 0.0, 0.0
+    taken, rung_at, gate_at, quiet_at = 0, 0.0, 0.0, 0.0
     while not engine.stopping:
         now = time.monotonic()
         if now > end:
@@ -45,8 +47,11 @@ def drain(engine: Engine, lane: str) -> int:
         if batch:
             taken += len(batch)
             engine.take(batch)
+            quiet_at = now + LINGER_S
         if len(batch) < limit:
-            break
+            if now > quiet_at or not engine.flights.wait_for_place(LOOK_AGAIN_S):
+                break
+            continue
         if now - rung_at > RING_AGAIN_S:
             rung_at = now
             queue.ring(lane)  # there is more than I can take: others may join
