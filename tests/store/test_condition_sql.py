@@ -114,7 +114,7 @@ def judged(rt: Runtime, tree: Any, rows: list[dict[str, Any]]) -> tuple[list[Any
     )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tree=TREES, rows=st.lists(EVENTS, min_size=1, max_size=6))
 def test_sql_agrees_with_the_evaluator(rt: Runtime, tree: Any, rows: list[dict[str, Any]]) -> None:
     try:
