@@ -6,7 +6,7 @@ so a place behind a flood of another is better than it looks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,10 +17,12 @@ from webapp.domain.gate import current_window, ends_at, has_room, throttle_key
 from webapp.domain.policies import Policies
 from webapp.store import gates
 from webapp.store.counters import minute_of
+from webapp.store.engine import within
 from webapp.store.fair import may_start
 from webapp.store.tables import counters, deliveries, subscriptions
 
 COUNT_CAP = 1_000
+MOST = 20  # deliveries of one page
 RATE_MINUTES = 2  # whole minutes before this one; the speed of now, not of an hour ago
 
 
@@ -55,22 +57,25 @@ class Waits:
     place: Place | None
 
 
-def waits_of(conn: Connection, delivery_ids: Iterable[str], now: datetime) -> dict[str, Waits]:
-    """By id, for those of these deliveries that are due and wait. At most fifty are looked at."""
+def waits_of(conn: Connection, delivery_ids: Sequence[str], now: datetime) -> dict[str, Waits]:
+    """By id, for those of these deliveries that are due and wait; of the first ``MOST`` of them."""
     d, s = deliveries.c, subscriptions.c
     columns = (d.id, d.subscription_id, d.lane, d.priority, d.gated, d.order_key, d.limit_key, d.due_at, s.policies)
-    due = select(*columns).join(subscriptions, s.id == d.subscription_id).where(d.id.in_(list(delivery_ids)[:50]))
-    rows = conn.execute(due.where(d.state.in_(("pending", "waiting")), d.due_at <= now)).all()
-    return {row.id: _waits(conn, row, now) for row in rows}
+    due = select(*columns).join(subscriptions, s.id == d.subscription_id)
+    due = due.where(within(conn, d.id, delivery_ids), d.state.in_(("pending", "waiting")), d.due_at <= now)
+    rates: dict[str | None, float] = {}
+    return {row.id: _waits(conn, row, now, rates) for row in conn.execute(due.order_by(d.id).limit(MOST)).all()}
 
 
-def _waits(conn: Connection, row: Any, now: datetime) -> Waits:
+def _waits(conn: Connection, row: Any, now: datetime, rates: dict[str | None, float]) -> Waits:
+    subject = row.subscription_id if row.gated else None
+    if subject not in rates:
+        rates[subject] = _rate(conn, now, subject)
     if not row.gated:
-        return Waits(None, _place(conn, _ahead_in_lane(row, now), _rate(conn, now)))
+        return Waits(None, _place(conn, _ahead_in_lane(row, now), rates[subject]))
     policies = Policies.from_json(row.policies)
     ahead = _ahead_in_key(row) if policies.ordering is not None else _ahead_at_gate(row)
-    rate = _rate(conn, now, row.subscription_id)
-    return Waits(_waiting_for(conn, row, policies, now), _place(conn, ahead, rate))
+    return Waits(_waiting_for(conn, row, policies, now), _place(conn, ahead, rates[subject]))
 
 
 def _waiting_for(conn: Connection, row: Any, policies: Policies, now: datetime) -> WaitingFor:
@@ -170,7 +175,7 @@ def _place(conn: Connection, ahead: Select[Any], rate: float) -> Place:
     return Place(known, is_more, None if is_more or not rate else round((known + 1) / rate, 1))
 
 
-def _rate(conn: Connection, now: datetime, subscription_id: str | None = None) -> float:
+def _rate(conn: Connection, now: datetime, subscription_id: str | None) -> float:
     """Tries that ended a second, lately: of the subscription, or of all."""
     c, this = counters.c, minute_of(now)
     begin = datetime.fromtimestamp((this - RATE_MINUTES) * 60, now.tzinfo)
