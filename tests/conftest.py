@@ -38,6 +38,13 @@ SECRET = "a-secret-that-only-the-tests-know"
 _serial = count()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts whole processes or a browser runs one after the other, beside all that does not."""
+    for item in items:
+        if any(item.iter_markers("slow")) or any(item.iter_markers("browser")):
+            item.add_marker(pytest.mark.xdist_group("processes"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """In CI everything has to run: a skip is a failure, an expected failure is not a skip."""
