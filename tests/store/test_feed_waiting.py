@@ -35,6 +35,8 @@ def test_ordered_one_names_the_one_that_it_waits_for(rt: Runtime) -> None:
     arrive(rt, subscription, "a")
     last = arrive(rt, subscription, "a")
     event = row_of(rt, tables.deliveries, first).event_uid
+    with rt.db.write() as conn:  # it moves, but not before somebody looks after the dead one
+        raise_counts(conn, Counter({(minute_of(rt.clock()) - 1, subscription, "run", 3): 242}))
     assert waits(rt, last) == Waits(WaitingFor("order", first, event, "dead", key="a"), Place(1, False, None))
     with rt.db.read() as conn:
         assert is_blocking(conn, first)

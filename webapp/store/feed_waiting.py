@@ -75,7 +75,9 @@ def _waits(conn: Connection, row: Any, now: datetime, rates: dict[str | None, fl
         return Waits(None, _place(conn, _ahead_in_lane(row, now), rates[subject]))
     policies = Policies.from_json(row.policies)
     ahead = _ahead_in_key(row) if policies.ordering is not None else _ahead_at_gate(row)
-    return Waits(_waiting_for(conn, row, policies, now), _place(conn, ahead, rates[subject]))
+    reason = _waiting_for(conn, row, policies, now)
+    needs_a_person = reason.state in ("dead", "held")  # nobody knows when that will be
+    return Waits(reason, _place(conn, ahead, 0.0 if needs_a_person else rates[subject]))
 
 
 def _waiting_for(conn: Connection, row: Any, policies: Policies, now: datetime) -> WaitingFor:
