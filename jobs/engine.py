@@ -51,6 +51,7 @@ class Engine:
         settings = rt.settings
         self.rt, self.owner = rt, owner
         self.stopping = False
+        self.gates_at = 0.0  # monotonic: drains do not look at the gates before
         self.http = Outbound(
             timeout_s=settings.outbound_timeout_s,
             max_bytes=settings.outbound_max_bytes,
