@@ -44,14 +44,17 @@ def drain(engine: Engine, lane: str) -> int:
         if now >= gate_at:
             gate_at = now + GATE_AGAIN_S
             open_gates(engine)
+        placed = engine.flights.placed()  # before the claim: who ends after this has let the next one through by then
         batch = claim(engine, lane, limit)
         if batch:
             taken += len(batch)
             engine.take(batch)
             quiet_at = now + LINGER_S
         if len(batch) < limit:
-            if now > quiet_at or not engine.flights.wait_for_place(LOOK_AGAIN_S):
+            placed += [one.id for one in batch if one.order_key is not None or one.limit_key is not None]
+            if now > quiet_at or not placed:
                 break
+            engine.flights.wait_for_end(placed, LOOK_AGAIN_S)
             continue
         if now - rung_at > RING_AGAIN_S:
             rung_at = now

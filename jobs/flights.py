@@ -145,13 +145,14 @@ class FlightLoop:
             self._space.wait_for(self.room, timeout)
         return self.room()
 
-    def wait_for_place(self, timeout: float) -> bool:
-        """Wait a moment for one to be recorded that others may wait for, at a gate. False at once when there is none."""
-        placed = [one.id for one in list(self.owned.values()) if one.order_key is not None or one.limit_key is not None]
-        if placed:
-            with self._space:
-                self._space.wait_for(lambda: any(id not in self.owned for id in placed), timeout)
-        return bool(placed)
+    def placed(self) -> list[str]:
+        """Those that others may wait for, at a gate."""
+        return [one.id for one in list(self.owned.values()) if one.order_key is not None or one.limit_key is not None]
+
+    def wait_for_end(self, ids: Sequence[str], timeout: float) -> None:
+        """Wait until one of these is recorded."""
+        with self._space:
+            self._space.wait_for(lambda: any(id not in self.owned for id in ids), timeout)
 
     def wait_until_empty(self, timeout: float) -> bool:
         """Wait until everything is recorded."""
