@@ -49,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """In CI everything has to run: a skip is a failure, an expected failure is not a skip."""
     report = yield
+    # hostile text that was logged must not stop a worker of the test run from telling what it saw
+    report.sections = [(name, text.encode("utf-8", "replace").decode()) for name, text in report.sections]
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
