@@ -215,8 +215,9 @@ def test_real_worker_that_comes_back_is_caught_only_when_its_fence_is_out(
 ) -> None:
     with crew_of(live_sqlite_rt, tmp_path) as crew:
         rt = crew.rt
+        rt.settings = replace(rt.settings, handlers="tests.chaos.unfenced")
+        sync(rt)  # here nothing may be taken out: only the worker loads the plug-in
         rt.settings = replace(rt.settings, handlers=f"tests.chaos.{plugin}")
-        sync(rt)
         make_subscription(rt, handler="chaos.unfenced", pattern="*", options={"ledger": str(path)})
         do(rt, text("DROP INDEX uq_attempts_one_success"))
         frozen = crew.worker()
