@@ -18,9 +18,9 @@ from croniter import CroniterError, croniter
 
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.events import EventDraft, parse_event
-from webapp.domain.faults import CONTROL, pointer, refusal, shown
+from webapp.domain.faults import pointer, refusal, shown
+from webapp.domain.names import read_name
 
-NAME_CHARS = 120
 CRON_CHARS = 200
 CATCH_UP = ("skip", "latest", "all")
 NAMES = {
@@ -60,7 +60,7 @@ def parse_schedule(document: Any, now: datetime) -> ScheduleDraft:
         for key in document
         if key not in FIELDS
     ]
-    name = _name(document.get("name"), faults)
+    name = read_name(document.get("name"), faults)
     cron = _cron(document.get("cron"), now, faults)
     zone = _zone(document.get("time_zone"), faults)
     catch_up = document.get("catch_up") or "latest"
@@ -102,15 +102,6 @@ def due_ticks(cron: str, time_zone: str, catch_up: str, next_at: datetime, now: 
         return missed
     newest = missed[-1:]
     return newest if catch_up == "latest" or (newest and now - newest[0] <= LATE) else []
-
-
-def _name(value: Any, faults: list[Fault]) -> str:
-    name = value.strip() if isinstance(value, str) else ""
-    if not 1 <= len(name) <= NAME_CHARS:
-        faults.append(Fault("/name", "invalid-length", f"Give it a name of 1 to {NAME_CHARS} characters."))
-    elif CONTROL.search(name):
-        faults.append(Fault("/name", "invalid-character", "A name has no control characters or line breaks."))
-    return name
 
 
 def _cron(value: Any, now: datetime, faults: list[Fault]) -> str:

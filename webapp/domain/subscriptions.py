@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import Fault, Refused
-from webapp.domain.faults import CONTROL, pointer, refusal, shown
+from webapp.domain.faults import pointer, refusal, shown
+from webapp.domain.names import read_name
 from webapp.domain.optionschema import check_options
 from webapp.domain.policies import Policies, parse_policies
 from webapp.domain.retry import RetryPolicy, format_duration, parse_duration
 from webapp.domain.routing import parse_pattern
 
-NAME_CHARS = 120
 MAX_OPTIONS = 100
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 SHORTEST_TIMEOUT = timedelta(seconds=0.1)
@@ -71,7 +71,7 @@ def parse_subscription(document: Any, known_handlers: Mapping[str, Mapping[str, 
         for key in document
         if key not in FIELDS
     ]
-    name = _name(document.get("name"), faults)
+    name = read_name(document.get("name"), faults)
     pattern = _unless_refused(lambda: parse_pattern(document.get("pattern")), faults)
     tree = document.get("condition")
     if tree is not None:
@@ -96,15 +96,6 @@ def _unless_refused(read: Callable[[], T], faults: list[Fault]) -> T | None:
     except Refused as error:
         faults += error.faults
         return None
-
-
-def _name(value: Any, faults: list[Fault]) -> str:
-    name = value.strip() if isinstance(value, str) else ""
-    if not 1 <= len(name) <= NAME_CHARS:
-        faults.append(Fault("/name", "invalid-length", f"Give it a name of 1 to {NAME_CHARS} characters."))
-    elif CONTROL.search(name):
-        faults.append(Fault("/name", "invalid-character", "A name has no control characters or line breaks."))
-    return name
 
 
 def _handler(
