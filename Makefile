@@ -45,12 +45,15 @@ bench: install ## Measure speed, beside the peers
 	$(call install_once,requirements-bench.in)
 	exec $(BIN)/python -m bench
 
-pin: ## Write requirements.txt and requirements-dev.txt anew from the .in files
+pin: ## Write the pinned requirements anew from the .in files
 	rm -rf $(VENV)-pin && $(call find_python) && "$$python" -m venv $(VENV)-pin
 	$(VENV)-pin/bin/pip install --quiet -r requirements.in
 	$(call freeze,requirements.in) >requirements.txt
+	$(VENV)-pin/bin/pip install --quiet -r requirements-connectors.in
+	{ $(call freeze,requirements-connectors.in); } | grep -vxFf requirements.txt | sed '1a -r requirements.txt' >requirements-connectors.new
+	mv requirements-connectors.new requirements-connectors.txt
 	$(VENV)-pin/bin/pip install --quiet -r requirements-dev.in
-	{ $(call freeze,requirements-dev.in); } | grep -vxFf requirements.txt | sed '1a -r requirements.txt' >requirements-dev.new
+	{ $(call freeze,requirements-dev.in); } | grep -vxFf requirements.txt | grep -vxFf requirements-connectors.txt | sed '1a -r requirements.txt\n-r requirements-connectors.txt' >requirements-dev.new
 	mv requirements-dev.new requirements-dev.txt
 	rm -rf $(VENV)-pin
 
@@ -59,7 +62,7 @@ install: $(BIN)/python
 	$(call install_once,requirements.txt)
 
 install-dev: $(BIN)/python
-	$(call install_once,requirements.txt requirements-dev.txt)
+	$(call install_once,requirements.txt requirements-connectors.txt requirements-dev.txt)
 
 $(BIN)/python:
 	$(call find_python) && \

@@ -7,7 +7,6 @@ is what is shown, on both databases.
 from __future__ import annotations
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     Computed,
@@ -15,7 +14,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     Table,
     Text,
     UniqueConstraint,
@@ -28,10 +26,25 @@ from webapp.store.columns import Instant, Json, metadata
 from webapp.store.columns import id_text as _id
 
 # All tables are to be had from here.
+from webapp.store.tables_catalog import event_faults as event_faults
+from webapp.store.tables_catalog import event_type_versions as event_type_versions
+from webapp.store.tables_catalog import event_types as event_types
+from webapp.store.tables_catalog import samples as samples
+from webapp.store.tables_hub import audit as audit
+from webapp.store.tables_hub import counters as counters
+from webapp.store.tables_hub import handlers as handlers
+from webapp.store.tables_hub import meta as meta
+from webapp.store.tables_hub import notifications as notifications
+from webapp.store.tables_hub import workers as workers
+from webapp.store.tables_inbound import idempotency_keys as idempotency_keys
+from webapp.store.tables_inbound import source_requests as source_requests
+from webapp.store.tables_inbound import sources as sources
 from webapp.store.tables_people import api_keys as api_keys
 from webapp.store.tables_people import one_time_links as one_time_links
 from webapp.store.tables_people import sessions as sessions
 from webapp.store.tables_people import users as users
+from webapp.store.tables_rules import secrets as secrets
+from webapp.store.tables_rules import subscription_versions as subscription_versions
 from webapp.store.tables_steering import bulk_errors as bulk_errors
 from webapp.store.tables_steering import bulk_operations as bulk_operations
 from webapp.store.tables_steering import gates as gates
@@ -99,6 +112,7 @@ subscriptions = Table(
     Column("pattern", Text, nullable=False),  # glob over the event type
     Column("condition", Json),  # condition tree or NULL
     Column("handler", _id(128), nullable=False),
+    Column("transform", Json),  # what the handler is given instead of the payload, or NULL: domain.transform
     Column("options", Json, nullable=False),  # the handler's own options
     Column("retry", Json, nullable=False),  # domain.retry.RetryPolicy.to_json()
     Column("timeout_ms", Integer, nullable=False),
@@ -301,91 +315,4 @@ log_lines = Table(
     Column("level", _id(8), nullable=False),
     Column("text", Text, nullable=False),
     Index("ix_log_lines_delivery_id_seq", "delivery_id", "seq"),
-)
-
-# Handlers that the workers offer; a worker writes its catalogue when it starts.
-handlers = Table(
-    "handlers",
-    metadata,
-    Column("name", _id(128), primary_key=True),
-    Column("description", Text, nullable=False),
-    Column("isolated", Boolean, nullable=False),
-    Column("options_schema", Json, nullable=False),  # JSON Schema (2020-12) of the options
-    Column("origin", Text, nullable=False),  # "built-in" or the plug-in package
-    Column("seen_at", Instant, nullable=False),
-)
-
-workers = Table(
-    "workers",
-    metadata,
-    Column("name", _id(128), primary_key=True),
-    Column("kind", _id(16), nullable=False),  # shared, isolated, beat
-    Column("host", Text, nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("state", _id(16), nullable=False),  # idle busy stopping
-    Column("running", Integer, nullable=False, server_default="0"),
-    Column("finished", BigInteger, nullable=False, server_default="0"),
-    Column("started_at", Instant, nullable=False),
-    Column("seen_at", Instant, nullable=False),
-)
-
-# Per-minute counts and histograms, written in the transaction that they count.
-counters = Table(
-    "counters",
-    metadata,
-    Column("minute", Integer, primary_key=True, autoincrement=False),  # minutes since 1970
-    Column("subject", _id(), primary_key=True),  # subscription id, or "" for events
-    # accepted duplicate unrouted rejected | succeeded failed dead skipped; expired (of the dead) | wait run (histograms)
-    Column("measure", _id(16), primary_key=True),
-    Column("bucket", Integer, primary_key=True, autoincrement=False),  # domain.histogram bucket, else 0
-    Column("n", BigInteger, nullable=False),
-    sqlite_with_rowid=False,  # the key is the table: a range of minutes is read in one go
-)
-
-notifications = Table(
-    "notifications",
-    metadata,
-    Column("id", _id(), primary_key=True),
-    Column("at", Instant, nullable=False),
-    Column("severity", _id(16), nullable=False),  # info success warning error
-    Column("title", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("link", Text),  # a path of the hub
-    Column("event_uid", _id()),
-    Column("dedupe_key", _id(200)),
-    Column("count", Integer, nullable=False, server_default="1"),
-    Column("last_at", Instant, nullable=False),
-    Index("ix_notifications_dedupe_key_id", "dedupe_key", "id"),
-)
-
-# Append-only. The last three columns are filled by a sealer, never by the writer of the row.
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", _id(), primary_key=True),
-    Column("at", Instant, nullable=False),
-    Column("actor_kind", _id(16), nullable=False),
-    Column("actor_id", _id(64), nullable=False),
-    Column("actor_name", Text, nullable=False),
-    Column("action", _id(64), nullable=False),  # dotted, past tense: subscription.paused
-    Column("target_kind", _id(32), nullable=False),
-    Column("target_id", _id(200), nullable=False),
-    Column("target_name", Text, nullable=False),
-    Column("request_id", _id(64), nullable=False),
-    Column("ip", Text, nullable=False),
-    Column("details", Json, nullable=False),
-    Column("words", Text, nullable=False),  # lower-cased text that the search looks in
-    Column("seq", BigInteger, unique=True),
-    Column("prev_hash", LargeBinary(32)),
-    Column("row_hash", LargeBinary(32)),
-    Index("ix_audit_action_id", "action", "id"),
-    Index("ix_audit_actor_id_id", "actor_id", "id"),
-    Index("ix_audit_target_id_id", "target_id", "id"),
-)
-
-meta = Table(
-    "meta",
-    metadata,
-    Column("name", _id(64), primary_key=True),
-    Column("value", BigInteger, nullable=False),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Table, Text
+from sqlalchemy import Column, ForeignKey, Integer, Table, Text
 
 from webapp.store.columns import Instant, id_text, metadata
 
@@ -41,6 +41,7 @@ api_keys = Table(
     Column("created_at", Instant, nullable=False),
     Column("created_by", id_text(64), nullable=False),
     Column("last_used_at", Instant),
+    Column("rate_limit", Integer),  # requests a minute; NULL: as many as the setting allows
     Column("revoked_at", Instant),
 )
 
