@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from webapp.domain.ids import NOISE_CHARS, make_id
+from webapp.domain.ids import NOISE_CHARS, IdMaker
 from webapp.live import Publisher, RedisPublisher
 from webapp.queue import Doorbell, RedisDoorbell
 from webapp.settings import Settings
@@ -29,10 +29,11 @@ class Runtime:
     clock: Callable[[], datetime] = _utc_now
     roll: Callable[[], float] = random.random  # in [0, 1), for jitter
     noise: Callable[[int], bytes] = random.randbytes  # ids are no secrets; reseeded in a forked child
+    ids: IdMaker = field(default_factory=IdMaker)
 
     def new_id(self, prefix: str) -> str:
         """A fresh sortable id of that kind, for example ``evt_…``."""
-        return make_id(prefix, int(self.clock().timestamp() * 1000), self.noise(NOISE_CHARS))
+        return self.ids.make(prefix, int(self.clock().timestamp() * 1000), self.noise(NOISE_CHARS))
 
     def close(self) -> None:
         """Flush what is still to be told and close connections."""

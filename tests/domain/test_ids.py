@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.domain.ids import LENGTH, first_id_at, made_at, make_id
+from webapp.domain.ids import LENGTH, IdMaker, first_id_at, made_at, make_id
 
 moments = st.integers(0, 2**48 - 1)
 noises = st.binary(min_size=16, max_size=16)
@@ -47,3 +47,19 @@ def test_id_tells_when_it_was_made(at: int, noise: bytes) -> None:
 @pytest.mark.parametrize("text", ["", "dlv_1", "dlv_" + "z" * 26, "dlv_" + "ü" * 26, "dlv_" + "v" * 26])
 def test_what_is_no_id_was_made_at_no_time(text: str) -> None:
     assert made_at(text) is None
+
+
+@given(moments, st.lists(noises, min_size=2, max_size=50))
+def test_ids_of_one_millisecond_keep_the_order_in_which_they_were_made(at: int, dice: list[bytes]) -> None:
+    maker = IdMaker()
+    made = [maker.make("dlv", at, noise) for noise in dice]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+    assert {len(one) for one in made} == {len("dlv_") + LENGTH}
+    assert first_id_at("dlv", at) <= made[0]
+
+
+def test_id_of_a_later_millisecond_sorts_behind_a_full_one() -> None:
+    maker = IdMaker()
+    made = [maker.make("dlv", 7, b"\xff" * 16) for _ in range(2000)]
+    assert max(made) < maker.make("dlv", 8, bytes(16))
