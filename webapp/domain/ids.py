@@ -22,9 +22,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIVE_BITS = bytes(ord(ALPHABET[byte & 31]) for byte in range(256))
 
 
-def make_id(prefix: str, unix_ms: int, noise: bytes) -> str:
-    """``prefix`` + ``_`` + 26 characters. ``noise`` is 16 random bytes."""
-    return f"{prefix}_{_time_text(unix_ms)}{noise.translate(_FIVE_BITS).decode()}"
+def make_id(prefix: str, unix_ms: int, noise: bytes, serial: int = 0) -> str:
+    """``prefix`` + ``_`` + 26 characters. ``noise`` is 16 random bytes; the serial number stands in for the first."""
+    tail = noise.translate(_FIVE_BITS)[SERIAL_CHARS:].decode()
+    return f"{prefix}_{_time_text(unix_ms)}{_serial_text(serial)}{tail}"
 
 
 class IdMaker:
@@ -43,9 +44,7 @@ class IdMaker:
             self._serial = self._serial + 1 if unix_ms == self._unix_ms else 0
             self._unix_ms = unix_ms
             serial = self._serial
-        return (
-            f"{prefix}_{_time_text(unix_ms)}{_serial_text(serial)}{noise.translate(_FIVE_BITS)[SERIAL_CHARS:].decode()}"
-        )
+        return make_id(prefix, unix_ms, noise, serial)
 
 
 def first_id_at(prefix: str, unix_ms: int) -> str:
