@@ -12,7 +12,6 @@ import hashlib
 import math
 import os
 import re
-import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,11 +19,13 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from webapp import keyfile
+from webapp.keyfile import MIN_SECRET_LENGTH
+
 PREFIX = "SIGNALBOX_"
 ROOT = Path(__file__).resolve().parent.parent  # the checkout: relative paths are taken from here
 DEFAULT_VAR_DIR = Path("var")
 SOCKET_PATH_LIMIT = 100  # bytes; AF_UNIX refuses 108 and redis adds nothing, but leave room for a suffix
-MIN_SECRET_LENGTH = 16
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -50,10 +51,12 @@ class Settings:
     database_url: str = _setting("", "SQLite or PostgreSQL; empty means SQLite under var_dir.", secret=True)
     redis_url: str = _setting("", "Redis server; empty means one of our own, on a private socket.", secret=True)
     secret_key: str = _setting("", "Signs session cookies; empty means made once, under var_dir.", secret=True)
+    encryption_keys: str = _setting("", "Encrypt secrets, newest first; empty means the secret key.", secret=True)
 
     host: str = _setting("127.0.0.1", "Address the web server listens on.")
     port: int = _setting(8000, "Port the web server listens on.", least=1, most=65535)
     public_url: str = _setting("", "Address people use, when it differs from host and port.")
+    allowed_hosts: str = _setting("", "Further names under which the hub answers, comma separated; * is any.")
     trusted_proxies: int = _setting(0, "Reverse proxies in front of the hub.", unit="hops", most=10)
     session_idle_h: int = _setting(8, "A session ends after this long without a request.", unit="hours", least=1)
     session_days: int = _setting(7, "A session ends after this long in any case.", unit="days", least=1)
@@ -134,7 +137,9 @@ class Settings:
             return self
         path = self.var_dir / "secret_key"
         try:
-            return dataclasses.replace(self, secret_key=_read_or_create_secret(path))
+            return dataclasses.replace(self, secret_key=keyfile.read_or_create(path))
+        except ValueError as error:
+            raise SettingsError([str(error)]) from None
         except OSError as error:
             raise SettingsError(
                 [
@@ -169,9 +174,14 @@ class Settings:
         return self.public_url.startswith("https://")
 
     @property
+    def sealing_secrets(self) -> tuple[str, ...]:
+        """What keys of encryption are derived from: the first encrypts, all of them decrypt."""
+        return tuple(key for key in (*_listed(self.encryption_keys), self.secret_key) if key)
+
+    @property
     def handler_modules(self) -> tuple[str, ...]:
         """Names in ``handlers``."""
-        return tuple(name.strip() for name in self.handlers.split(",") if name.strip())
+        return _listed(self.handlers)
 
     def to_env(self) -> dict[str, str]:
         """Every setting as the variable that gives it: what children are started with, so that they agree."""
@@ -212,6 +222,10 @@ def embedded_redis_socket(var_dir: Path) -> Path:
 def embedded_redis_url(var_dir: Path) -> str:
     """The URL of our own Redis."""
     return f"unix://{quote(str(embedded_redis_socket(var_dir)))}"
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _boolean(text: str) -> bool:
@@ -313,6 +327,10 @@ def _cross_errors(s: Settings) -> list[str]:
             f"SIGNALBOX_SECRET_KEY: too short, at least {MIN_SECRET_LENGTH} characters",
         ),
         (
+            all(len(key) >= MIN_SECRET_LENGTH for key in _listed(s.encryption_keys)),
+            f"SIGNALBOX_ENCRYPTION_KEYS: too short, at least {MIN_SECRET_LENGTH} characters each",
+        ),
+        (
             s.database_url.startswith(("sqlite:////", "postgresql://", "postgres://")),
             "SIGNALBOX_DATABASE_URL: must be sqlite:///path/to/file or postgresql://user:password@host/name",
         ),
@@ -342,7 +360,7 @@ def _absolute_sqlite(url: str) -> str:
 
 def _masked(value: str) -> str:
     """A URL keeps everything but its password; any other secret is not shown at all."""
-    if "://" not in value:
+    if not value.startswith(("sqlite:", "postgres", "redis", "unix:")) or "://" not in value:
         return "********"
     value = re.sub(r"(?<=[?&]password=)[^&]*", "********", value)
     parts = urlsplit(value)
@@ -350,31 +368,3 @@ def _masked(value: str) -> str:
         return value
     user, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:********@{host}"))
-
-
-def _read_or_create_secret(path: Path) -> str:
-    if not path.exists():
-        _create_secret(path)
-    if path.stat().st_mode & 0o077:
-        raise SettingsError([f"{path} can be read by other users: run `chmod 600 {path}`"])
-    content = path.read_text(encoding="ascii", errors="replace").strip()
-    if len(content) < MIN_SECRET_LENGTH:
-        raise SettingsError([f"{path} holds no usable key: delete it, a new one is made (everybody is signed out)"])
-    return content
-
-
-def _create_secret(path: Path) -> None:
-    """Written whole beside its place, then linked: of two processes that do this at once, one wins and both agree."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".secret_key.{os.getpid()}.{secrets.token_hex(4)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        return
-    finally:
-        draft.unlink()
