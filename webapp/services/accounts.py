@@ -17,8 +17,10 @@ from sqlalchemy import Connection
 from webapp.domain.access import SYSTEM, Actor, Role
 from webapp.domain.errors import Conflict, Fault, Forbidden, NotFound, Refused
 from webapp.runtime import Runtime
+from webapp.services import trail
 from webapp.services.passwords import check_password, hash_password, verify_password
-from webapp.store import accounts, audit
+from webapp.store import accounts
+from webapp.store.audit import Target
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 USER_ROLES: tuple[str, ...] = ("viewer", "operator", "admin")
@@ -261,14 +263,4 @@ def _note(
     name: str = "",
     details: dict[str, Any] | None = None,
 ) -> None:
-    audit.add(
-        conn,
-        id=rt.new_id("aud"),
-        at=rt.clock(),
-        actor=actor,
-        action=action,
-        target_kind=kind,
-        target_id=target_id,
-        target_name=name,
-        details=details,
-    )
+    trail.leave(rt, conn, actor, action, Target(kind, target_id, name), details)

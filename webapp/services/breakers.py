@@ -30,10 +30,11 @@ from webapp.domain.retry import format_duration
 from webapp.live import SubscriptionChanged
 from webapp.runtime import Runtime
 from webapp.services import flow as flow_of
-from webapp.services import subscriptions
+from webapp.services import subscriptions, trail
 from webapp.services.notify import Severity, notify
-from webapp.store import audit, breakers
+from webapp.store import breakers
 from webapp.store import flow as flows
+from webapp.store.audit import Target
 from webapp.store.deliveries import Finished
 from webapp.store.flow import NO_LIMIT, Flow
 from webapp.store.subscriptions import bump_routes
@@ -263,7 +264,4 @@ def _tell(rt: Runtime, flow: Flow, state: str, severity: Severity, title: str, b
 
 
 def _write_audit(rt: Runtime, conn: Connection, actor: Actor, action: str, flow: Flow, details: dict[str, Any]) -> None:
-    audit.add(
-        conn, id=rt.new_id("aud"), at=rt.clock(), actor=actor, action=action, target_kind="subscription",
-        target_id=flow.subscription_id, target_name=flow.name, details=details,
-    )  # fmt: skip
+    trail.leave(rt, conn, actor, action, Target("subscription", flow.subscription_id, flow.name), details)

@@ -16,7 +16,9 @@ from webapp.domain.bulk import ACTS_ON, STEPS, BulkDraft, Kind, Standing
 from webapp.domain.errors import Conflict, Fault, Refused
 from webapp.live import BulkChanged
 from webapp.runtime import Runtime
-from webapp.store import audit, bulk_operations, selection_sql, subscriptions
+from webapp.services import trail
+from webapp.store import bulk_operations, selection_sql, subscriptions
+from webapp.store.audit import Target
 from webapp.store.paging import COUNT_CAP
 from webapp.store.selection_sql import Scope
 
@@ -116,7 +118,5 @@ def _check_subscriptions(conn: Connection, draft: BulkDraft) -> None:
 
 
 def _write_audit(rt: Runtime, conn: Connection, actor: Actor, action: str, row: Any, details: dict[str, Any]) -> None:
-    audit.add(
-        conn, id=rt.new_id("aud"), at=rt.clock(), actor=actor, action=action, target_kind="bulk",
-        target_id=row["id"], target_name=f"{row['kind']}: {row['reason']}"[:200], details=details,
-    )  # fmt: skip
+    name = f"{row['kind']}: {row['reason']}"[:200]
+    trail.leave(rt, conn, actor, action, Target("bulk", row["id"], name), details)

@@ -23,8 +23,10 @@ from webapp.domain.lifecycle import FINAL, OPEN
 from webapp.domain.selections import parse_selection
 from webapp.live import BulkChanged, EventChanged
 from webapp.runtime import Runtime
+from webapp.services import trail
 from webapp.services.notify import notify
 from webapp.store import audit, bulk_items, bulk_operations, selection_sql, subscriptions
+from webapp.store.audit import Target
 from webapp.store.bulk_items import Results
 from webapp.store.selection_sql import Scope
 
@@ -180,11 +182,9 @@ def _end(
     target = Standing.ABORTED if why else Standing.DONE
     bulk_operations.move(conn, row.id, (Standing.RUNNING,), target, rt.clock(), why)
     words = f"{counts['done']:,} of {row.total:,} done, {counts['failed']:,} failed, {counts['skipped']:,} skipped"
-    audit.add(
-        conn, id=rt.new_id("aud"), at=rt.clock(), actor=SYSTEM,
-        action="bulk.aborted" if why else "bulk.finished", target_kind="bulk", target_id=row.id,
-        target_name=f"{row.kind}: {row.reason}"[:200], details=dict(counts) | ({"why": why} if why else {}),
-    )  # fmt: skip
+    action, name = "bulk.aborted" if why else "bulk.finished", f"{row.kind}: {row.reason}"[:200]
+    details = dict(counts) | ({"why": why} if why else {})
+    trail.leave(rt, conn, SYSTEM, action, Target("bulk", row.id, name), details)
     is_good = why is None and not counts["failed"]
     ended = ("success" if is_good else "warning", f"{why}; {words}" if why else words)
     return Made(str(target), more=False, event_uids=uids, ended=ended)

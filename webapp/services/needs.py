@@ -11,7 +11,9 @@ from webapp.domain.access import Actor
 from webapp.domain.errors import Conflict, Fault, Refused
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
-from webapp.store import audit, feed_needs, needs, operations, subscriptions
+from webapp.services import trail
+from webapp.store import feed_needs, needs, operations, subscriptions
+from webapp.store.audit import Target
 from webapp.store.feed_needs import GroupKey
 from webapp.store.flow import hold_blocked
 
@@ -60,10 +62,8 @@ def dismiss(rt: Runtime, actor: Actor, delivery_id: str, reason: str) -> None:
         row = operations.get_delivery_row(conn, delivery_id)
         if not needs.dismiss(conn, [delivery_id], at=rt.clock(), by=actor.name):
             raise Conflict("Only a dead delivery that nobody has dismissed yet can be dismissed.")
-        audit.add(
-            conn, id=rt.new_id("aud"), at=rt.clock(), actor=actor, action="delivery.dismissed",
-            target_kind="delivery", target_id=row.id, details={"event": row.event_uid, "reason": said},
-        )  # fmt: skip
+        details = {"event": row.event_uid, "reason": said}
+        trail.leave(rt, conn, actor, "delivery.dismissed", Target("delivery", row.id), details)
     rt.live.tell(EventChanged(row.event_uid, ""))
 
 
@@ -91,7 +91,5 @@ def _write_audit(
     rt: Runtime, conn: Connection, actor: Actor, action: str, target: str, name: str, ids: Sequence[str], reason: str
 ) -> None:
     details: dict[str, Any] = {"count": len(ids), "reason": reason.strip()[:REASON_CHARS]}
-    audit.add(
-        conn, id=rt.new_id("aud"), at=rt.clock(), actor=actor, action=action, target_kind="subscription",
-        target_id=target, target_name=name, details=details | {"deliveries": list(ids[:NAMED])},
-    )  # fmt: skip
+    details |= {"deliveries": list(ids[:NAMED])}
+    trail.leave(rt, conn, actor, action, Target("subscription", target, name), details)

@@ -12,8 +12,9 @@ from webapp.domain.flow import Hold
 from webapp.domain.lifecycle import FINAL, State, Verb, advance
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
-from webapp.services import gatekeeper
-from webapp.store import audit, cancels, operations, subscriptions
+from webapp.services import gatekeeper, trail
+from webapp.store import cancels, operations, subscriptions
+from webapp.store.audit import Target
 from webapp.store.events import get_event_row
 from webapp.store.flow import hold_blocked
 
@@ -95,17 +96,8 @@ def _must_have_moved(moved: bool) -> None:
 
 def _write_audit(rt: Runtime, conn: Connection, actor: Actor, action: str, row: Any, details: dict[str, Any]) -> None:
     event = get_event_row(conn, row.event_uid)
-    audit.add(
-        conn,
-        id=rt.new_id("aud"),
-        at=rt.clock(),
-        actor=actor,
-        action=action,
-        target_kind="delivery",
-        target_id=row.id,
-        target_name=event.type,
-        details={"event": row.event_uid, **details},
-    )
+    target = Target("delivery", row.id, event.type)
+    trail.leave(rt, conn, actor, action, target, {"event": row.event_uid, **details})
 
 
 def _tell(rt: Runtime, row: Any) -> None:

@@ -19,7 +19,9 @@ from webapp.domain.intake import columns_of
 from webapp.domain.routing import RouteTable, Rule
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
-from webapp.store import audit, reroutes, subscriptions
+from webapp.services import trail
+from webapp.store import reroutes, subscriptions
+from webapp.store.audit import Target
 from webapp.store.events import get_event_row, to_event
 from webapp.store.reroutes import Had
 
@@ -104,8 +106,5 @@ def _write_audit(
     rt: Runtime, conn: Connection, actor: Actor, event: Any, chosen: Sequence[Match], skipped: int
 ) -> None:
     names = {match.rule.id: match.rule.name for match in chosen[:NAMED]}
-    audit.add(
-        conn, id=rt.new_id("aud"), at=rt.clock(), actor=actor, action="event.rerouted", target_kind="event",
-        target_id=event.uid, target_name=event.type,
-        details={"deliveries": len(chosen), "skipped": skipped, "subscriptions": names},
-    )  # fmt: skip
+    details = {"deliveries": len(chosen), "skipped": skipped, "subscriptions": names}
+    trail.leave(rt, conn, actor, "event.rerouted", Target("event", event.uid, event.type), details)

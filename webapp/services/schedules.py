@@ -19,8 +19,10 @@ from webapp.domain.events import EventDraft
 from webapp.domain.instants import iso
 from webapp.domain.schedules import ScheduleDraft, due_ticks, next_ticks
 from webapp.runtime import Runtime
+from webapp.services import trail
 from webapp.services.accept import Acceptor
-from webapp.store import audit, schedules
+from webapp.store import schedules
+from webapp.store.audit import Target
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +161,4 @@ def _shown(draft: ScheduleDraft) -> dict[str, Any]:
 def _write_audit(
     rt: Runtime, conn: Connection, actor: Actor, action: str, target: str, name: str, details: dict[str, Any]
 ) -> None:
-    audit.add(
-        conn, id=rt.new_id("aud"), at=rt.clock(), actor=actor, action=action,
-        target_kind="schedule", target_id=target, target_name=name, details=details,
-    )  # fmt: skip
+    trail.leave(rt, conn, actor, action, Target("schedule", target, name), details)

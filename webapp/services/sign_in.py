@@ -21,9 +21,11 @@ from webapp.domain.access import Actor, Role
 from webapp.domain.errors import HubError, Unavailable
 from webapp.domain.ids import first_id_at
 from webapp.runtime import Runtime
+from webapp.services import trail
 from webapp.services.accounts import clean_username, fingerprint
 from webapp.services.passwords import hash_password, is_outdated, verify_password
-from webapp.store import accounts, audit
+from webapp.store import accounts
+from webapp.store.audit import Target
 
 log = logging.getLogger(__name__)
 
@@ -149,16 +151,7 @@ def _note_failure(rt: Runtime, username: str, visit: Visit) -> None:
 
 
 def _note(rt: Runtime, conn: Connection, actor: Actor, action: str, target_id: str, name: str) -> None:
-    audit.add(
-        conn,
-        id=rt.new_id("aud"),
-        at=rt.clock(),
-        actor=actor,
-        action=action,
-        target_kind="user",
-        target_id=target_id,
-        target_name=name,
-    )
+    trail.leave(rt, conn, actor, action, Target("user", target_id, name))
 
 
 # Programs

@@ -7,7 +7,9 @@ from webapp.domain.errors import NotFound
 from webapp.domain.state import Stored
 from webapp.live import SubscriptionChanged
 from webapp.runtime import Runtime
-from webapp.store import audit, states
+from webapp.services import trail
+from webapp.store import states
+from webapp.store.audit import Target
 from webapp.store.subscriptions import get_subscription
 
 
@@ -24,8 +26,6 @@ def forget(rt: Runtime, actor: Actor, subscription_id: str, key: str) -> None:
         row = get_subscription(conn, subscription_id)
         if not states.forget(conn, subscription_id, key):
             raise NotFound("Nothing is remembered under this key, or not any more.")
-        audit.add(
-            conn, id=rt.new_id("aud"), at=rt.clock(), actor=actor, action="state.forgotten",
-            target_kind="subscription", target_id=subscription_id, target_name=row.name, details={"key": key},
-        )  # fmt: skip
+        target = Target("subscription", subscription_id, row.name)
+        trail.leave(rt, conn, actor, "state.forgotten", target, {"key": key})
     rt.live.tell(SubscriptionChanged(subscription_id, ""))

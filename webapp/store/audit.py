@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,15 @@ from webapp.store.bulk import insert_rows
 from webapp.store.tables import audit
 
 MAX_WORDS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was acted on."""
+
+    kind: str
+    id: str
+    name: str = ""
 
 
 def entry(

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
-from webapp.domain.errors import Conflict, NotFound
+from webapp.domain.errors import NotFound
+from webapp.store import revisions
 from webapp.store.tables import schedules
 
 SEPARATOR = "\n"  # between name and id in a cursor; a name is one line
@@ -42,14 +43,7 @@ def add_schedule(conn: Connection, row: Mapping[str, Any]) -> None:
 
 def change_schedule(conn: Connection, schedule_id: str, *, revision: int | None, at: datetime, **values: Any) -> None:
     """Compare-and-set on the revision (when one is given). Raises ``Conflict`` when somebody was faster."""
-    where = [schedules.c.id == schedule_id, schedules.c.deleted_at.is_(None)]
-    if revision is not None:
-        where.append(schedules.c.revision == revision)
-    changed = conn.execute(
-        update(schedules).where(*where).values(revision=schedules.c.revision + 1, updated_at=at, **values)
-    )
-    if changed.rowcount != 1:
-        raise Conflict("This schedule was changed meanwhile; look at it again before you save.")
+    revisions.change(conn, schedules, schedule_id, noun="schedule", revision=revision, at=at, **values)
 
 
 def due_schedules(conn: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:

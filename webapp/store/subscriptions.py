@@ -10,10 +10,11 @@ from sqlalchemy import Connection, Row, delete, select, text, update
 
 from webapp.domain.breaker import BreakerState
 from webapp.domain.conditions import parse_condition
-from webapp.domain.errors import Conflict, NotFound
+from webapp.domain.errors import NotFound
 from webapp.domain.flow import Hold, hold_of_new
 from webapp.domain.policies import Policies
 from webapp.domain.routing import NO_POLICIES, Rule
+from webapp.store import revisions
 from webapp.store.tables import gates, handlers, meta, subscriptions
 
 ROUTES_REVISION = "routes_revision"
@@ -45,15 +46,8 @@ def add_subscription(conn: Connection, row: Mapping[str, Any]) -> None:
 def change_subscription(
     conn: Connection, subscription_id: str, *, revision: int | None, at: datetime, **values: Any
 ) -> None:
-    """Compare-and-set on the revision (when one is given). Raises ``Conflict`` when somebody was faster."""
-    where = [subscriptions.c.id == subscription_id, subscriptions.c.deleted_at.is_(None)]
-    if revision is not None:
-        where.append(subscriptions.c.revision == revision)
-    changed = conn.execute(
-        update(subscriptions).where(*where).values(revision=subscriptions.c.revision + 1, updated_at=at, **values)
-    )
-    if changed.rowcount != 1:
-        raise Conflict("This subscription was changed meanwhile; look at it again before you save.")
+    """Compare-and-set on the revision (when one is given), and tell the routers. Raises ``Conflict``."""
+    revisions.change(conn, subscriptions, subscription_id, noun="subscription", revision=revision, at=at, **values)
     bump_routes(conn)
 
 

@@ -118,6 +118,8 @@ subscriptions = Table(
     Column("timeout_ms", Integer, nullable=False),
     Column("policies", Json, nullable=False, server_default="{}"),  # domain.policies.Policies.to_json()
     Column("mode", _id(8), nullable=False, server_default="live"),  # "shadow": matches are recorded, nothing runs
+    Column("code_set", _id(64)),  # of a rule that was applied from files: the set that it belongs to
+    Column("code_key", _id(64)),  # and its name there, which never changes
     Column("paused_at", Instant),
     Column("pause_reason", Text),
     Column("resume_at", Instant),  # a paused one is resumed by the beat then
@@ -125,6 +127,13 @@ subscriptions = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("deleted_at", Instant),
+    Index(
+        "ux_subscriptions_code_key",
+        "code_key",
+        unique=True,
+        sqlite_where=text("code_key IS NOT NULL AND deleted_at IS NULL"),
+        postgresql_where=text("code_key IS NOT NULL AND deleted_at IS NULL"),
+    ),
     # the paused ones, by the time at which they are resumed
     Index(
         "ix_subscriptions_paused",

@@ -21,13 +21,14 @@ from webapp.web.answers import done, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_acceptor, get_runtime
 from webapp.web.pages.submit import parse_labels
+from webapp.web.pages.subscription_form import Errors, by_field, faults_of
 
 bp = Blueprint("schedules", __name__, url_prefix="/schedules")
 
 PER_PAGE = 50
 TICKS = 5
 FIELD_CHARS = 20_000
-Errors = dict[str, list[str]]
+FIELDS = {f"/{name}": name for name in ("name", "cron", "time_zone", "type", "source", "payload", "labels", "catch_up")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,12 @@ class ScheduleForm:
             try:
                 document[name] = read(getattr(self, name))
             except Refused as refused:
-                faults += [Fault(f"/{name}", fault.code, fault.message) for fault in _faults_of(refused)]
+                faults += [Fault(f"/{name}", fault.code, fault.message) for fault in faults_of(refused)]
         try:
             draft = parse_schedule(document, get_runtime().clock())
         except Refused as refused:
-            return None, _by_field([*faults, *_faults_of(refused)])
-        return (None, _by_field(faults)) if faults else (draft, {})
+            return None, by_field([*faults, *faults_of(refused)], FIELDS)
+        return (None, by_field(faults, FIELDS)) if faults else (draft, {})
 
 
 @bp.get("")
@@ -241,15 +242,3 @@ def _page(schedule_id: str) -> str:
 
 def _read_payload(text: str) -> Any:
     return parse_json(text.encode("utf-8", "surrogatepass")) if text.strip() else None
-
-
-def _faults_of(refused: Refused) -> list[Fault]:
-    return list(refused.faults) or [Fault("", refused.slug, refused.detail)]
-
-
-def _by_field(faults: list[Fault]) -> Errors:
-    errors: Errors = {}
-    for fault in faults:
-        name = fault.pointer.split("/")[1] if fault.pointer else ""
-        errors.setdefault(name if name in ScheduleForm.__dataclass_fields__ else "", []).append(fault.message)
-    return errors

@@ -132,12 +132,17 @@ class SubscriptionForm:
         return retry_form.document_of({name: getattr(self, name) for name in RETRY_FIELDS})
 
 
-def by_field(faults: Sequence[Fault]) -> Errors:
-    """Messages by the field that they belong to; "" is the form as a whole."""
+def faults_of(refused: Refused) -> list[Fault]:
+    """What is wrong; a refusal that names no place is one fault of the whole."""
+    return list(refused.faults) or [Fault("", refused.slug, refused.detail)]
+
+
+def by_field(faults: Sequence[Fault], fields: Mapping[str, str] = FIELDS) -> Errors:
+    """Messages by the field that they belong to (``fields``: by its JSON Pointer); "" is the form as a whole."""
     errors: Errors = {}
     for fault in faults:
-        root = next((path for path in FIELDS if fault.pointer.startswith(path)), "")
-        name = FIELDS.get(root, "")
+        root = next((path for path in fields if fault.pointer.startswith(path)), "")
+        name = fields.get(root, "")
         inside = fault.pointer.removeprefix(root)
         message = f"At {inside}: {fault.message}" if inside and name in JSON_FIELDS else fault.message
         errors.setdefault(name, []).append(message)

@@ -149,10 +149,23 @@ def upgrade() -> None:
     op.add_column("api_keys", sa.Column("rate_limit", sa.Integer(), nullable=True))
     op.add_column("handlers", sa.Column("batches", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("subscriptions", sa.Column("transform", sa.Text(), nullable=True))
+    op.add_column("subscriptions", sa.Column("code_set", _id(64), nullable=True))
+    op.add_column("subscriptions", sa.Column("code_key", _id(64), nullable=True))
+    op.create_index(
+        "ux_subscriptions_code_key",
+        "subscriptions",
+        ["code_key"],
+        unique=True,
+        sqlite_where=sa.text("code_key IS NOT NULL AND deleted_at IS NULL"),
+        postgresql_where=sa.text("code_key IS NOT NULL AND deleted_at IS NULL"),
+    )
 
 
 def downgrade() -> None:
 
+    op.drop_index("ux_subscriptions_code_key", table_name="subscriptions")
+    op.drop_column("subscriptions", "code_key")
+    op.drop_column("subscriptions", "code_set")
     op.drop_column("subscriptions", "transform")
     op.drop_column("handlers", "batches")
     op.drop_column("api_keys", "rate_limit")
