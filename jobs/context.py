@@ -9,16 +9,20 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from jobs.masking import NOTHING
+from jobs.options import ReadSecrets, masked_ending, prepared
 from jobs.state import HandlerState, ReadState
 from webapp.domain.state import Change
 
 if TYPE_CHECKING:
+    from jobs.handlers.base import EventHandler
     from jobs.outbound import Outbound
+    from jobs.runner import Ending
 
 HEAD_LINES = 500  # of an attempt are kept as they come
 TAIL_LINES = 500  # of what follows are kept when the attempt is over
@@ -44,6 +48,7 @@ class Tools:
     clock: Callable[[], datetime]
     touched: Callable[[Context], None]  # the context has something to be written down
     read_state: ReadState
+    read_secrets: ReadSecrets
 
 
 class Context:
@@ -54,6 +59,7 @@ class Context:
         "_dropped",
         "_head",
         "_lock",
+        "_mask",
         "_progress",
         "_prolong",
         "_state",
@@ -88,6 +94,7 @@ class Context:
         self._tools = tools
         self._prolong = prolong
         self._state: HandlerState | None = None
+        self._mask = NOTHING  # of the secrets that this attempt was given
         self._lock = threading.Lock()
         self._head: list[Line] = []
         self._tail: deque[Line] | None = None
@@ -115,7 +122,7 @@ class Context:
 
     def log(self, text: object, level: str = "info") -> None:
         """Keep a line for the event's page, at once. Long text is cut, of many lines the middle is left out."""
-        line = (self._tools.clock(), level if level in LEVELS else "info", clean_text(text, MAX_TEXT_BYTES))
+        line = (self._tools.clock(), level if level in LEVELS else "info", self._words(text, MAX_TEXT_BYTES))
         with self._lock:
             if self._closed:
                 return
@@ -134,7 +141,7 @@ class Context:
         with self._lock:
             if self._closed:
                 return
-            self._progress = (*numbers, None if message is None else clean_text(message, 500))
+            self._progress = (*numbers, None if message is None else self._words(message, 500))
         self._tools.touched(self)
 
     def extend(self, seconds: float) -> datetime:
@@ -153,10 +160,20 @@ class Context:
 
     async def notify(self, severity: str, title: str, body: str = "", **more: Any) -> str:
         """Notify people, once per delivery and title however often it is tried; answers the notification's id."""
+        title, body = self._mask.text(title), self._mask.text(body)
         more.setdefault("event_uid", self.event_uid)
         more.setdefault("link", f"/events/{self.event_uid}")
         more.setdefault("dedupe_key", f"{self.delivery_id}:{title}"[:200])
         return await self._tools.notify(severity, title, body, **more)
+
+    async def prepare(self, options: Mapping[str, Any], handler: type[EventHandler]) -> Mapping[str, Any]:
+        """The options with their secrets in place, which from here on are hidden in whatever is kept. For the runner."""
+        given, self._mask = await prepared(options, handler, self._tools.read_secrets)
+        return given
+
+    def masked(self, ending: Ending) -> Ending:
+        """How it ended, without the secrets. For the runner."""
+        return masked_ending(ending, self._mask)
 
     def take(self) -> tuple[list[Line], Progress | None]:
         """What came since the last take. For the recorder."""
@@ -176,6 +193,9 @@ class Context:
                 lines.append((self._tools.clock(), "warning", note))
             lines.extend(self._tail or ())
         return lines, progress
+
+    def _words(self, text: object, max_bytes: int) -> str:
+        return self._mask.text(clean_text(text, max_bytes))
 
     def _keep_in_tail(self, line: Line) -> None:
         if self._tail is None:

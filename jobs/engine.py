@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from jobs.context import Context, Tools
 from jobs.flights import FlightLoop, Landing
 from jobs.keeper import Keeper
+from jobs.options import SecretBook
 from jobs.outbound import Outbound
 from jobs.recorder import Recorder
 from jobs.registry import Registry
@@ -25,7 +26,7 @@ from jobs.watchdog import Watchdog
 from webapp.domain.errors import HubError
 from webapp.domain.state import Stored
 from webapp.runtime import Runtime
-from webapp.services import record, states
+from webapp.services import record, secrets, states
 from webapp.services.notify import notify
 from webapp.services.presence import Presence
 from webapp.store.deliveries import Claimed
@@ -58,7 +59,12 @@ class Engine:
             allow_private=settings.allow_private_addresses,
         )
         tools = Tools(
-            http=self.http, notify=self._notify, clock=rt.clock, touched=self._touched, read_state=self._read_state
+            http=self.http,
+            notify=self._notify,
+            clock=rt.clock,
+            touched=self._touched,
+            read_state=self._read_state,
+            read_secrets=SecretBook(self._read_secrets).values,
         )
         self.flights = FlightLoop(
             find=registry.get,
@@ -118,6 +124,9 @@ class Engine:
 
     async def _read_state(self, subscription_id: str, key: str) -> Stored | None:
         return await asyncio.get_running_loop().run_in_executor(None, states.read_one, self.rt, subscription_id, key)
+
+    async def _read_secrets(self, names: Collection[str]) -> dict[str, str]:
+        return await asyncio.get_running_loop().run_in_executor(None, secrets.read_values, self.rt, names)
 
     async def _notify(self, severity: str, title: str, body: str, **more: Any) -> str:
         loop = asyncio.get_running_loop()

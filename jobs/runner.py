@@ -57,9 +57,10 @@ async def run_attempt(claimed: Claimed, ctx: Context, find: Find) -> Ending:
     if handler is None:
         return missing_ending(claimed.handler)
     try:
-        return returned_ending(await handler(claimed.options).handle(claimed.event, ctx))
+        options = await ctx.prepare(claimed.options, handler)
+        return ctx.masked(returned_ending(await handler(options).handle(claimed.event, ctx)))
     except BaseException as error:  # noqa: BLE001  SystemExit and friends must not stop the worker
-        return failed_ending(error)
+        return ctx.masked(failed_ending(error))
 
 
 def returned_ending(returned: Any) -> Ending:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
 from jobs.context import Context, Tools
+from jobs.options import SecretBook
 from jobs.outbound import Outbound
 from tests.support.clock import NOON, Clock
 from webapp.domain.events import Event
@@ -27,6 +28,7 @@ class Notes:
         self.notified: list[tuple[str, str, str, dict[str, Any]]] = []
         self.touched: list[Context] = []
         self.stored: dict[str, Stored] = {}
+        self.secrets: dict[str, str] = {}
         self.http = Outbound(timeout_s=timeout_s, max_bytes=max_bytes, allow_private=allow_private)
 
     async def notify(self, severity: str, title: str, body: str, **more: Any) -> str:
@@ -36,9 +38,17 @@ class Notes:
     async def read_state(self, subscription_id: str, key: str) -> Stored | None:
         return self.stored.get(key)
 
+    async def read_secrets(self, names: Collection[str]) -> dict[str, str]:
+        return {name: self.secrets[name] for name in names if name in self.secrets}
+
     def tools(self) -> Tools:
         return Tools(
-            http=self.http, notify=self.notify, clock=Clock(), touched=self.touched.append, read_state=self.read_state
+            http=self.http,
+            notify=self.notify,
+            clock=Clock(),
+            touched=self.touched.append,
+            read_state=self.read_state,
+            read_secrets=SecretBook(self.read_secrets).values,
         )
 
     def context(self, attempt: int = 1) -> Context:

@@ -2,8 +2,9 @@
 
 Understood: ``type`` (one name or a list), ``enum``, ``required``, ``properties``, ``additionalProperties`` (true or
 false), ``items``, ``minimum``, ``maximum``, ``minLength``, ``maxLength``, and ``format: uri`` (begins with http://
-or https://). ``title``, ``description``, ``default``, ``examples`` and ``$schema`` are for people. Anything else
-is named by ``unsupported_keywords``, so that a handler cannot ask for a check that never runs.
+or https://). ``title``, ``description``, ``default``, ``examples`` and ``$schema`` are for people,
+``x-sensitive`` hides a value from them (``sensitive.py``). Anything else is named by ``unsupported_keywords``, so
+that a handler cannot ask for a check that never runs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ KEYWORDS = frozenset(
     {"type", "enum", "required", "properties", "additionalProperties", "items"}
     | {"minimum", "maximum", "minLength", "maxLength", "format"}
 )
-ANNOTATIONS = frozenset({"title", "description", "default", "examples", "$schema"})
+ANNOTATIONS = frozenset({"title", "description", "default", "examples", "$schema", "x-sensitive"})
 
 
 def unsupported_keywords(schema: Mapping[str, Any]) -> list[str]:
