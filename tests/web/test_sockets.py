@@ -78,7 +78,9 @@ def _refusal(server: BaseWSGIServer, person: Person | None, **headers: str) -> i
 def _join(client: simple_websocket.Client) -> str:
     assert str(client.receive(timeout=30)).startswith("0{")
     client.send(HELLO)
-    return str(client.receive(timeout=30))
+    while (said := client.receive(timeout=30)) == PING:
+        pass
+    return str(said)
 
 
 def _listeners(app: Flask) -> sockets.Listeners:

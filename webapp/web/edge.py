@@ -5,6 +5,7 @@ It is plain WSGI on purpose: the same as Flask hooks would cost a publisher a th
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import re
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from webapp.logs import bind_log_context
 from webapp.settings import Settings
+from webapp.web.hosts import HOST, allowed_by
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -22,13 +24,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SLOW_S = 1.0
-HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(?::\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](?::\d{1,5})?")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
 ID = "signalbox.request_id"  # in the environ, for everybody behind
 ENDPOINT = "signalbox.endpoint"  # written by Flask's side: what was asked for, never a raw path
 NOWHERE = "none"  # the endpoint of what was not found
 SOCKETS = "/socket.io"
 CACHED = "/static/"
+FOR_PROBES = ("/healthz", "/readyz")  # answer to whatever name an orchestrator has for us
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'{sockets}; "
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -56,6 +58,7 @@ class Edge:
     def __init__(self, pages: WSGIApplication, sockets: WSGIApplication, settings: Settings, observe: Observe) -> None:
         self._pages, self._sockets = pages, sockets
         self._observe = observe
+        self._is_allowed = allowed_by(settings)
         always = [HSTS] if settings.secure_cookies else []
         self._for_pages, self._for_json = FOR_PAGES + always, FOR_JSON + always
 
@@ -78,6 +81,8 @@ class Edge:
             return start_response(status, headers + added, exc_info)
 
         with bind_log_context(request_id=name):
+            if not self._is_allowed(environ.get("HTTP_HOST", "")) and path not in FOR_PROBES:
+                return _refuse_host(environ, start, name)
             if path.startswith(SOCKETS):
                 return self._sockets(environ, start)
             answer = self._pages(environ, start)
@@ -100,6 +105,18 @@ def _request_id(environ: WSGIEnvironment) -> str:
     """The id that the caller gave, if it is a sane one, else a new one."""
     given = environ.get("HTTP_X_REQUEST_ID")
     return given if given and REQUEST_ID.fullmatch(given) else f"req_{random.getrandbits(80):020x}"  # no secret
+
+
+def _refuse_host(environ: WSGIEnvironment, start: StartResponse, request_id: str) -> list[bytes]:
+    """400: this request was meant for somebody else. Nothing of the name is repeated, nothing behind is asked."""
+    detail = "The hub does not answer to this host name; see SIGNALBOX_PUBLIC_URL and SIGNALBOX_ALLOWED_HOSTS."
+    problem = {
+        "type": "/problems/invalid-host", "title": "Invalid host", "status": 400, "detail": detail,
+        "instance": environ.get("PATH_INFO", "")[:200], "request_id": request_id,
+    }  # fmt: skip
+    body = json.dumps(problem).encode()
+    start("400 Bad Request", [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))])
+    return [body]
 
 
 @lru_cache(maxsize=64)

@@ -39,6 +39,7 @@ PROBLEMS: dict[str, Problem] = {
     "invalid-reason": Problem(422, "Invalid reason", "Say why; it is kept in the audit log."),
     "invalid-parameter": Problem(400, "Invalid parameter", "A query parameter is unknown, given twice or has a value that cannot be used."),
     "key-in-url": Problem(400, "API key in the URL", "Send the key in the Authorization header. A key that was in a URL should be revoked: logs keep URLs."),
+    "invalid-host": Problem(400, "Invalid host", "The Host header names none of the hub's names: set SIGNALBOX_PUBLIC_URL or SIGNALBOX_ALLOWED_HOSTS."),
     "bad-request": Problem(400, "Bad request", "The request cannot be understood."),
     "too-many-fields": Problem(400, "Too many fields", "The form has more fields than any form of the hub."),
     "duplicate-field": Problem(400, "Duplicate field", "A form field was sent twice."),
