@@ -18,6 +18,7 @@ from jobs.masking import NOTHING
 from jobs.options import ReadSecrets, masked_ending, prepared
 from jobs.state import HandlerState, ReadState
 from webapp.domain.state import Change
+from webapp.services.accept import Accepted
 
 if TYPE_CHECKING:
     from jobs.handlers.base import EventHandler
@@ -32,6 +33,7 @@ LEVELS = frozenset({"debug", "info", "warning", "error"})
 Line = tuple[datetime, str, str]  # at, level, text
 Progress = tuple[float, float | None, str | None]  # done, total, message
 Notify = Callable[..., Awaitable[str]]
+Publish = Callable[[Mapping[str, Any]], Awaitable[Accepted]]
 Prolong = Callable[[float], float]  # seconds asked for to seconds granted
 
 
@@ -49,6 +51,7 @@ class Tools:
     touched: Callable[[Context], None]  # the context has something to be written down
     read_state: ReadState
     read_secrets: ReadSecrets
+    publish: Publish
 
 
 class Context:
@@ -62,6 +65,7 @@ class Context:
         "_mask",
         "_progress",
         "_prolong",
+        "_published",
         "_state",
         "_tail",
         "_taken",
@@ -101,6 +105,7 @@ class Context:
         self._taken = 0
         self._dropped = 0
         self._progress: Progress | None = None
+        self._published = 0
         self._closed = False
 
     @property
@@ -165,6 +170,15 @@ class Context:
         more.setdefault("link", f"/events/{self.event_uid}")
         more.setdefault("dedupe_key", f"{self.delivery_id}:{title}"[:200])
         return await self._tools.notify(severity, title, body, **more)
+
+    async def publish(self, document: Mapping[str, Any]) -> Accepted:
+        """Publish an event, as the JSON API would take it; the event that is handled is its cause.
+
+        Unless ``document`` has an id, it gets one of the delivery and of its place among what this attempt publishes:
+        the next try of a handler that publishes the same again stores nothing twice. Raises ``Refused``.
+        """
+        self._published += 1
+        return await self._tools.publish({"id": f"{self.delivery_id}.{self._published}", **document})
 
     async def prepare(self, options: Mapping[str, Any], handler: type[EventHandler]) -> Mapping[str, Any]:
         """The options with their secrets in place, which from here on are hidden in whatever is kept. For the runner."""

@@ -20,6 +20,7 @@ from jobs.flights import FlightLoop, Landing
 from jobs.keeper import Keeper
 from jobs.options import SecretBook
 from jobs.outbound import Outbound
+from jobs.publishing import Publisher
 from jobs.recorder import Recorder
 from jobs.registry import Registry
 from jobs.watchdog import Watchdog
@@ -65,6 +66,7 @@ class Engine:
             touched=self._touched,
             read_state=self._read_state,
             read_secrets=SecretBook(self._read_secrets).values,
+            publish=Publisher(rt).publish,
         )
         self.flights = FlightLoop(
             find=registry.get,

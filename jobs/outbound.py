@@ -83,6 +83,11 @@ class Outbound:
         self._allow_private = allow_private
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def allow_private(self) -> bool:
+        """Whether private addresses may be called."""
+        return self._allow_private
+
     async def request(
         self,
         method: str,

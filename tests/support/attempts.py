@@ -13,6 +13,7 @@ from tests.support.clock import NOON, Clock
 from webapp.domain.events import Event
 from webapp.domain.retry import RetryPolicy
 from webapp.domain.state import Stored
+from webapp.services.accept import Accepted
 from webapp.store.deliveries import Claimed
 
 EVENT = Event(
@@ -29,11 +30,16 @@ class Notes:
         self.touched: list[Context] = []
         self.stored: dict[str, Stored] = {}
         self.secrets: dict[str, str] = {}
+        self.published: list[dict[str, Any]] = []
         self.http = Outbound(timeout_s=timeout_s, max_bytes=max_bytes, allow_private=allow_private)
 
     async def notify(self, severity: str, title: str, body: str, **more: Any) -> str:
         self.notified.append((severity, title, body, more))
         return "ntf_1"
+
+    async def publish(self, document: Mapping[str, Any]) -> Accepted:
+        self.published.append(dict(document))
+        return Accepted("evt_2", document["id"], False, "unrouted", ())
 
     async def read_state(self, subscription_id: str, key: str) -> Stored | None:
         return self.stored.get(key)
@@ -49,6 +55,7 @@ class Notes:
             touched=self.touched.append,
             read_state=self.read_state,
             read_secrets=SecretBook(self.read_secrets).values,
+            publish=self.publish,
         )
 
     def context(self, attempt: int = 1) -> Context:
