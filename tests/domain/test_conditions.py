@@ -164,6 +164,7 @@ VALUES = {
     "is_type": "string",
     "before": "now",
     "after": "now",
+    "cidr": "10.0.0.0/8",
 }
 
 
@@ -319,3 +320,39 @@ def test_glob_answers_when_pattern_and_text_are_made_to_be_slow() -> None:
     condition = parse_condition({"field": "data.a", "op": "glob", "value": "a*" * 120 + "b"})
     view = event_view(Event(id="1", type="a", payload={"a": "a" * 60_000}))
     assert not condition.evaluate(view).verdict  # with backtracking, this test would not end
+
+
+@pytest.mark.parametrize(
+    ("field", "op", "value", "verdict"),
+    [
+        ("data.amount[]", "eq", 129.5, True),
+        ("data.tags[]", "eq", "new", True),
+        ("data.items[].sku", "eq", "B-2", True),
+        ("data.items[].sku[]", "eq", "C-3", False),
+        ("data.deep[].er[].list[]", "eq", 3, True),
+        ("data.deep[].er", "exists", None, True),
+        ("data.empty[]", "exists", None, False),
+        ("data.empty[]", "missing", None, True),
+        ("data.note[]", "exists", None, True),
+    ],
+)
+def test_a_step_through_lists_stays_where_there_is_none(field: str, op: str, value: Any, verdict: bool) -> None:
+    assert _clause(field, op, value).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("actual", "network", "verdict", "note"),
+    [
+        ("10.1.2.3", "10.0.0.0/8", True, ""),
+        ("11.1.2.3", "10.0.0.0/8", False, ""),
+        ("10.1.2.3", "10.1.2.3", True, ""),
+        ("2001:DB8:0::1", "2001:db8::/32", True, ""),
+        ("10.1.2.3", "2001:db8::/32", False, ""),
+        ("10.1.2", "10.0.0.0/8", False, "data.ip is text, not an IP address"),
+        (167838211, "10.0.0.0/8", False, "data.ip is a number, not an IP address"),
+    ],
+)
+def test_addresses_lie_in_a_network(actual: Any, network: str, verdict: bool, note: str) -> None:
+    condition = parse_condition({"field": "data.ip", "op": "cidr", "value": network})
+    (clause,) = condition.evaluate({"data": {"ip": actual}}).clauses
+    assert (clause.verdict, clause.note) == (verdict, note)

@@ -1,6 +1,7 @@
 """The fields that a condition may look at: ``type source subject id time version label.<k> data.<path>``.
 
-A path goes through objects by name, into lists by ``[n]``, and over all elements by ``[*]``.
+A path goes through objects by name, into lists by ``[n]``, and over all elements by ``[*]``. ``[]`` goes through
+lists, and lists in lists, if there are any: it stays where it is when there is none.
 Reading never raises: what is not there is ``Absent``, with the reason in words for people.
 """
 
@@ -18,19 +19,20 @@ ATTRIBUTES = ("type", "source", "subject", "id", "time", "version")
 MAX_STEPS = 12
 FIELD_CHARS = 512
 
-_STEP = re.compile(r"\.([^.\[\]]{1,256})|\[([0-9]{1,6})\]|(\[\*\])")
+_STEP = re.compile(r"\.([^.\[\]]{1,256})|\[([0-9]{1,6})\]|(\[\*?\])")
 _LABEL_KEY = re.compile(r"[a-z0-9_.-]{1,64}")
 
 
 class Every(Enum):
-    """The step ``[*]``."""
+    """The steps over all elements: of a list, or of any lists there may be."""
 
     ELEMENT = "[*]"
+    FLAT = "[]"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a field holds; ``many`` when the path has ``[*]`` and ``value`` is the list of all that it met."""
+    """What a field holds; ``many`` when the path went over elements and ``value`` is the list of all that it met."""
 
     value: Any
     many: bool = False
@@ -62,7 +64,7 @@ class Field:
         values, many = [value], False
         for step in self.steps:
             before = values
-            many = many or step is Every.ELEMENT
+            many = many or step is Every.ELEMENT or (step is Every.FLAT and isinstance(values[0], list))
             values = [child for item in values for child in _children(item, step)]
             if not values:
                 return Absent(self._why(before, step))
@@ -98,8 +100,8 @@ def _parse_steps(path: str) -> tuple[str | int | Every, ...]:
         match = _STEP.match(path, at)
         if match is None:
             raise ValueError("A path is written as data.customer.name, data.items[0].sku or data.items[*].sku.")
-        name, index, _star = match.groups()
-        steps.append(name if name is not None else int(index) if index is not None else Every.ELEMENT)
+        name, index, every = match.groups()
+        steps.append(name if name is not None else int(index) if index is not None else Every(every))
         at = match.end()
     if len(steps) > MAX_STEPS:
         raise ValueError(f"A path has at most {MAX_STEPS} steps.")
@@ -109,8 +111,14 @@ def _parse_steps(path: str) -> tuple[str | int | Every, ...]:
 def _children(item: Any, step: str | int | Every) -> list[Any]:
     if isinstance(step, str):
         return [item[step]] if isinstance(item, Mapping) and step in item else []
+    if step is Every.FLAT:
+        return _flat(item)
     if not isinstance(item, list):
         return []
     if isinstance(step, int):
         return item[step : step + 1]
     return item
+
+
+def _flat(item: Any) -> list[Any]:
+    return [leaf for one in item for leaf in _flat(one)] if isinstance(item, list) else [item]

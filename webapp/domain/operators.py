@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from math import isfinite
 from operator import ge, gt, le, lt
 from typing import Any
@@ -151,6 +152,16 @@ def _check_moment(value: Any) -> str | None:
     return "Give an instant as 2026-11-23T13:00:00Z, 2026-11-23, now or now-1h."
 
 
+def _check_network(value: Any) -> str | None:
+    try:
+        if isinstance(value, str):
+            ip_network(value, strict=False)
+            return None
+    except ValueError:
+        pass
+    return "Give a network as 10.0.0.0/8 or 2001:db8::/32."
+
+
 def _check_presence(value: Any) -> str | None:
     return None if value is True else "Leave the value out."
 
@@ -234,6 +245,18 @@ def _instant_of(actual: Any) -> datetime | None:
         return None
 
 
+def _make_network(value: Any, ci: bool) -> Judge:
+    network = ip_network(value, strict=False)
+
+    def judge(actual: Any, now: datetime | None) -> bool | None:
+        try:
+            return ip_address(actual) in network if isinstance(actual, str) else None
+        except ValueError:
+            return None
+
+    return judge
+
+
 # The names of JSON Schema's types.
 TYPES: Mapping[str, Callable[[Any], bool]] = {
     "string": lambda actual: isinstance(actual, str),
@@ -264,6 +287,7 @@ OPERATORS: Mapping[str, Operator] = {
     "suffix": Operator("ends with", "text", _check_text, _text_maker(str.endswith), folds=True),
     "contains": Operator("contains", "text", _check_text, _text_maker(str.__contains__), folds=True),
     "glob": Operator("is like", "text", _check_glob, _make_glob, folds=True),
+    "cidr": Operator("is in the network", "an IP address", _check_network, _make_network),
     "gt": Operator(">", "", _check_ordered, _order_maker(gt)),
     "gte": Operator("≥", "", _check_ordered, _order_maker(ge)),
     "lt": Operator("<", "", _check_ordered, _order_maker(lt)),

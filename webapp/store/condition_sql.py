@@ -214,6 +214,10 @@ class _Compiler:
         whole = self._dialect.is_whole(spot.number) if leaf.value == "integer" else true()
         return _Test(_is(spot, TYPE_KINDS[leaf.value]), _sure(whole))
 
+    def _cidr(self, leaf: Leaf, spot: Spot) -> _Test:
+        """Left to the evaluator: an address is written in many ways."""
+        return _Test(_is(spot, KINDS["text"]), UNKNOWN)
+
     def _before(self, leaf: Leaf, spot: Spot) -> _Test:
         return self._moment(spot, leaf.value, lambda day, bound: day <= _day(bound, DAY))
 

@@ -56,7 +56,9 @@ class Rows:
 
 
 def is_simple(step: str | int | Every) -> bool:
-    """Whether the name is written in JSON text, and in a path of SQLite, just as it is."""
+    """Whether SQL can take the step: a name is written in JSON text, and in a path of SQLite, just as it is."""
+    if step is Every.FLAT:
+        return False
     return not isinstance(step, str) or (step.isascii() and step.isprintable() and not {'"', "\\"} & set(step))
 
 

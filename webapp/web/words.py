@@ -21,6 +21,7 @@ OPS = {
     "suffix": "ends with",
     "contains": "contains",
     "glob": "looks like",
+    "cidr": "is in the network",
     "gt": ">",
     "gte": "≥",
     "lt": "<",
