@@ -19,7 +19,6 @@ from webapp.store import tables
 from webapp.store.counters import minute_of, raise_counts
 from webapp.store.feed_subscriptions import SubscriptionFilter, known_types, list_subscriptions
 from webapp.web.pages.subscription_form import SubscriptionForm
-from webapp.web.pages.subscriptions import masked
 from webapp.web.words import condition_in_words
 
 WEBHOOK = HandlerInfo(
@@ -108,7 +107,6 @@ def test_secrets_in_options_are_hidden_on_the_page(signed_in: Person, sqlite_rt:
     page = signed_in.get(f"/subscriptions/{made}").text
     assert "https://a.example" in page
     assert "whsec_1" not in page
-    assert masked({"headers": [{"Authorization": "x", "n": 1}]}) == {"headers": [{"Authorization": "••••••••", "n": 1}]}
 
 
 def test_create_stores_the_subscription_and_goes_to_it(as_operator: Person, sqlite_rt: Runtime) -> None:

@@ -17,6 +17,7 @@ from webapp.domain.access import Actor
 from webapp.domain.errors import Conflict, Fault, Refused
 from webapp.domain.faults import CONTROL, refusal, shown
 from webapp.domain.secretrefs import NAME, references
+from webapp.domain.sensitive import restored
 from webapp.runtime import Runtime
 from webapp.services import trail, vault
 from webapp.store import secrets as rows
@@ -100,17 +101,23 @@ def list_secrets(
     return infos, following
 
 
-def check_references(conn: Connection, options: Mapping[str, Any]) -> None:
-    """Raise ``Refused`` (invalid-subscription) unless every secret that the options name is there, and stays."""
-    named = list(references(options, "/options"))
+def settled_options(conn: Connection, options: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as they are to be stored: ``•••`` stands for what was there before, and every secret exists.
+
+    Raises ``Refused`` (invalid-subscription). The secrets stay until the end of the transaction.
+    """
+    faults: list[Fault] = []
+    whole: dict[str, Any] = restored(options, before, "/options", faults)
+    named = list(references(whole, "/options"))
     known = rows.hold(conn, {name for _, name in named}) if named else set()
-    faults = [
+    faults += [
         Fault(at, "unknown-secret", f"There is no secret {shown(name)!r}; an administrator can create it.")
         for at, name in named
         if name not in known
     ]
     if faults:
         raise refusal("invalid-subscription", "subscription", faults)
+    return whole
 
 
 def read_values(rt: Runtime, names: Collection[str]) -> dict[str, str]:

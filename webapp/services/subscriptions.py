@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from webapp.domain.subscriptions import SubscriptionDraft
 from webapp.live import SubscriptionChanged
 from webapp.runtime import Runtime
 from webapp.services import flow as flow_of
+from webapp.services import secrets
 from webapp.store import audit, cancels, operations, subscriptions
 from webapp.store import flow as flows
 
@@ -24,8 +26,9 @@ def create(rt: Runtime, actor: Actor, draft: SubscriptionDraft) -> str:
     """Store a new rule; it routes every event accepted from now on. Answers its id."""
     actor.must("operate")
     now, subscription_id = rt.clock(), rt.new_id("sub")
-    row = {"id": subscription_id, "created_at": now, "updated_at": now, **_columns(draft)}
     with rt.db.write() as conn:
+        draft = replace(draft, options=secrets.settled_options(conn, draft.options, {}))
+        row = {"id": subscription_id, "created_at": now, "updated_at": now, **_columns(draft)}
         subscriptions.add_subscription(conn, row)
         _write_audit(rt, conn, actor, "subscription.created", subscription_id, draft.name, _shown(draft))
     rt.live.tell(SubscriptionChanged(subscription_id, "active"))
@@ -39,6 +42,7 @@ def update(
     actor.must("operate")
     with rt.db.write() as conn:
         before = subscriptions.get_subscription(conn, subscription_id)
+        draft = replace(draft, options=secrets.settled_options(conn, draft.options, before.options))
         subscriptions.change_subscription(conn, subscription_id, revision=revision, at=rt.clock(), **_columns(draft))
         changes = _changes(before, draft)
         _write_audit(rt, conn, actor, "subscription.updated", subscription_id, draft.name, {"changes": changes})

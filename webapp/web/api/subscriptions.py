@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from flask import Response, request
+from sqlalchemy import Connection
 
 from webapp.domain.errors import Conflict, Refused
 from webapp.domain.instants import iso, iso_or_none
 from webapp.domain.retry import format_duration
+from webapp.domain.sensitive import masked
 from webapp.domain.subscriptions import parse_subscription
 from webapp.services import subscriptions as service
 from webapp.services.catalog import known_handlers, list_handlers
 from webapp.store import api_feeds
 from webapp.store.feed_flow import FlowRow, read_flows
 from webapp.store.subscriptions import get_subscription
+from webapp.store.subscriptions import list_handlers as read_handlers
 from webapp.web.api.blueprint import CURSOR, LIMIT, answer, answer_page, bp, operation
 from webapp.web.api.flow_schema import FLOW, FLOW_SCHEMAS, flow_json
 from webapp.web.api.policies_schema import POLICIES_SCHEMA
@@ -40,7 +43,8 @@ def list_subscriptions() -> Response:
     with get_runtime().db.read() as conn:
         found = api_feeds.list_subscriptions(conn, wanted["cursor"], wanted["limit"])
         flows = read_flows(conn, [row.id for row in found.rows])
-    return answer_page(found, lambda row: subscription_json(row, flows.get(row.id)))
+        schemas = _schemas(conn)
+    return answer_page(found, lambda row: subscription_json(row, schemas, flows.get(row.id)))
 
 
 @bp.post("/subscriptions")
@@ -114,7 +118,7 @@ def show_handlers() -> Response:
     return answer({"data": shown})
 
 
-def subscription_json(row: Any, flow: FlowRow | None = None) -> dict[str, Any]:
+def subscription_json(row: Any, schemas: Mapping[str, Any], flow: FlowRow | None = None) -> dict[str, Any]:
     """A subscription as programs see it."""
     return {
         "id": row.id,
@@ -122,7 +126,7 @@ def subscription_json(row: Any, flow: FlowRow | None = None) -> dict[str, Any]:
         "pattern": row.pattern,
         "condition": row.condition,
         "handler": row.handler,
-        "options": row.options if current_actor().can("operate") else None,  # they may hold secrets
+        "options": masked(row.options, schemas.get(row.handler)) if current_actor().can("operate") else None,
         "retry": row.retry,
         "timeout": format_duration(timedelta(milliseconds=row.timeout_ms)),
         "policies": row.policies,
@@ -142,12 +146,17 @@ def subscription_json(row: Any, flow: FlowRow | None = None) -> dict[str, Any]:
 def answer_one(subscription_id: str, status: int = 200) -> Response:
     """The subscription as it is now, with its revision as ETag."""
     with get_runtime().db.read() as conn:
-        row = get_subscription(conn, subscription_id)
+        row, schemas = get_subscription(conn, subscription_id), _schemas(conn)
         flow = read_flows(conn, [subscription_id]).get(subscription_id)
     headers = {"ETag": f'"{row.revision}"'}
     if status == 201:
         headers["Location"] = f"/api/v1/subscriptions/{row.id}"
-    return answer(subscription_json(row, flow), status, headers)
+    return answer(subscription_json(row, schemas, flow), status, headers)
+
+
+def _schemas(conn: Connection) -> dict[str, Any]:
+    """By handler: which of its options are hidden."""
+    return {one.name: one.options_schema for one in read_handlers(conn)}
 
 
 @contextmanager
@@ -177,7 +186,10 @@ _CHOSEN: dict[str, Any] = {
     "pattern": {"type": "string", "description": "A type, or with * for any run of characters: order.*"},
     "condition": {"type": ["object", "null"], "description": "A tree of all, any, not and leaves {field, op, value}."},
     "handler": {"type": "string"},
-    "options": {"type": ["object", "null"], "description": "Not shown to those who may only read."},
+    "options": {
+        "type": ["object", "null"],
+        "description": "Not shown to those who may only read. Secrets are shown as •••; sent back so, they stay.",
+    },
     "retry": RETRY_SCHEMA,
     "timeout": {"type": ["string", "number", "null"], "description": 'Of one try: "30s", "1m30s" or seconds.'},
     "policies": {"$ref": "#/components/schemas/Policies"},

@@ -14,6 +14,7 @@ from typing import Any
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.jsontext import parse_json
 from webapp.domain.retry import RetryPolicy, format_duration
+from webapp.domain.sensitive import masked
 from webapp.domain.subscriptions import SubscriptionDraft, parse_subscription
 from webapp.store.feed_subscriptions import SubscriptionRow
 from webapp.web.pages import policy_form, retry_form
@@ -67,13 +68,13 @@ class SubscriptionForm:
         return cls(**texts, policies=policy_form.values_of_request(fields))
 
     @classmethod
-    def from_row(cls, row: SubscriptionRow) -> SubscriptionForm:
-        """A stored subscription, to be edited."""
+    def from_row(cls, row: SubscriptionRow, schema: Mapping[str, Any] | None = None) -> SubscriptionForm:
+        """A stored subscription, to be edited; ``schema`` is that of its handler's options, some of which are hidden."""
         common = cls(
             name=row.name,
             pattern=row.pattern,
             handler=row.handler,
-            options=_pretty(row.options) if row.options else "",
+            options=_pretty(masked(row.options, schema)) if row.options else "",
             condition=_pretty(row.condition) if row.condition is not None else "",
             timeout=format_duration(timedelta(milliseconds=row.timeout_ms)),
             revision=str(row.revision),

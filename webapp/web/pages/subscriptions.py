@@ -6,7 +6,6 @@ The form and its live checks are in ``subscription_edit``. Every change goes thr
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp.domain.errors import NotFound
 from webapp.domain.policies import Policies
 from webapp.domain.retry import RetryPolicy
+from webapp.domain.sensitive import masked
 from webapp.services import subscriptions as service
 from webapp.services.catalog import list_handlers
 from webapp.store import feed_deliveries, feed_flow, states
@@ -35,8 +35,6 @@ bp = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
 
 RECENT = 10
 VALUE_CHARS = 500
-SECRET_KEY = re.compile(r"secret|token|passw|authori[sz]ation|api[-_]?key|credential|signature|cookie", re.IGNORECASE)
-HIDDEN = "••••••••"
 
 
 @bp.get("")
@@ -93,7 +91,9 @@ def show(subscription_id: str) -> Response:
         policy_words=policy_words(Policies.from_json(subscription.policies)),
         condition_words="" if subscription.condition is None else condition_in_words(subscription.condition),
         condition_json="" if subscription.condition is None else json.dumps(subscription.condition, ensure_ascii=False),
-        options_json=json.dumps(masked(subscription.options), ensure_ascii=False) if subscription.options else "",
+        options_json=json.dumps(masked(subscription.options, handler and handler.options_schema), ensure_ascii=False)
+        if subscription.options
+        else "",
         can=can,
         flow=flow,
         breaker=breaker,
@@ -138,13 +138,6 @@ def find(conn: Any, subscription_id: str) -> feed.SubscriptionRow:
     if found is None:
         raise NotFound("There is no such subscription.")
     return found
-
-
-def masked(value: Any) -> Any:
-    """Options with everything hidden whose name says that it is a secret."""
-    if isinstance(value, dict):
-        return {key: HIDDEN if SECRET_KEY.search(key) and inner else masked(inner) for key, inner in value.items()}
-    return [masked(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _page(subscription_id: str) -> str:
