@@ -21,6 +21,7 @@ def sync(rt: Runtime, registry: Registry | None = None) -> Registry:
             isolated=entry.handler.isolated,
             options_schema=dict(entry.handler.options_schema),
             origin=entry.origin,
+            batches=entry.handler.batches,
         )
         for name, entry in sorted(registry.entries.items())
     ]

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 BUILT_IN = ("jobs.handlers.log", "jobs.handlers.notify", "jobs.handlers.webhook", "jobs.handlers.demo")
 ENTRY_POINTS = "signalbox.handlers"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,127}")
-_STEPS = ("handle", "validate", "process", "cleanup")
+_STEPS = ("handle", "validate", "process", "process_batch", "cleanup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,8 @@ def _fault(handler: type[EventHandler]) -> str | None:
     for step in _STEPS:
         if not inspect.iscoroutinefunction(getattr(handler, step)):
             return f"must define {step} with 'async def'"
-    if handler.process is EventHandler.process and handler.handle is EventHandler.handle:
+    is_empty = handler.process is EventHandler.process and handler.handle is EventHandler.handle
+    if is_empty and not handler.batches:
         return "has no process()"
     if not isinstance(handler.options_schema, Mapping):
         return "has an options_schema that is no mapping"

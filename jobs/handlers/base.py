@@ -7,7 +7,7 @@ or ``Discard`` when it says that no retry can help. Nothing of the hub's own sta
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -31,14 +31,20 @@ class Invalid(Permanent):
 class EventHandler:
     """Base of handlers. Give it a ``name`` and a ``process``; the rest is optional.
 
-    ``isolated`` handlers run alone in a forked process: choose it for code that computes for long
-    without awaiting, or that may crash. ``options_schema`` is the JSON Schema of ``self.options``.
+    Define ``process_batch`` too, or instead, to be
+    subscribed to with a batch: it is given many events in one call. ``isolated`` handlers run alone in a forked process:
+    choose it for code that computes for long without awaiting, or that may crash. ``options_schema`` is the JSON Schema of ``self.options``.
     """
 
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
     isolated: ClassVar[bool] = False
     options_schema: ClassVar[Mapping[str, Any]] = {}
+    batches: ClassVar[bool] = False  # it takes lists; follows from ``process_batch``
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.batches = cls.process_batch is not EventHandler.process_batch
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         self.options: Mapping[str, Any] = MappingProxyType(dict(options or {}))
@@ -52,11 +58,34 @@ class EventHandler:
             await self._cleaned(event, ctx)
         return returned if isinstance(returned, OUTCOMES) else Done(returned)
 
+    async def handle_batch(self, events: Sequence[Event], ctx: Context) -> Outcome:
+        """The same for a list of events that were found valid, each by itself. What is returned is for all of them."""
+        try:
+            returned = await self.process_batch(events, ctx)
+        finally:
+            for event in events:
+                await self._cleaned(event, ctx)
+        return returned if isinstance(returned, OUTCOMES) else Done(returned)
+
+    async def sift(self, events: Sequence[Event], ctx: Context) -> dict[str, Invalid]:
+        """Those of these events that can never be processed, by uid, and why: one of them does not spoil the batch."""
+        refused = {}
+        for event in events:
+            try:
+                await self._checked(event, ctx)
+            except Invalid as error:
+                refused[event.uid] = error
+        return refused
+
     async def validate(self, event: Event, ctx: Context) -> None:
         """Raise ``Invalid`` (or any ``ValueError``) when this event can never be processed."""
 
     async def process(self, event: Event, ctx: Context) -> Any:
         """Do the work. Return an ``Outcome``; any other value means ``Done(value)``."""
+        return await self.process_batch([event], ctx)
+
+    async def process_batch(self, events: Sequence[Event], ctx: Context) -> Any:
+        """Do the work for all of these at once, oldest first. The outcome holds for each of them."""
         raise NotImplementedError(f"{type(self).__name__} has no process()")
 
     async def cleanup(self, event: Event, ctx: Context) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Sequence
 from typing import ClassVar
 
 from jobs.handlers import Context, Discard, Done, Event, EventHandler, Invalid, Outcome, Retry
@@ -27,9 +28,19 @@ class Receipt(EventHandler):
 
     async def process(self, event: Event, ctx: Context) -> Done:
         await asyncio.sleep(0.05 + _luck(event) * 0.2)
+        return Done({"receipt": self._write(event, ctx)})
+
+    async def process_batch(self, events: Sequence[Event], ctx: Context) -> Done:
+        await asyncio.sleep(0.05 + _luck(events[0]) * 0.2)  # one call of the printer, however many there are
+        for done, event in enumerate(events, start=1):
+            self._write(event, ctx)
+            ctx.progress(done, len(events), "receipts")
+        return Done({"receipts": len(events)})
+
+    def _write(self, event: Event, ctx: Context) -> str:
         number = f"R-{zlib.crc32(event.uid.encode()) % 1_000_000:06d}"
         ctx.log(f"receipt {number} over {event.payload['amount']} {event.payload.get('currency', 'EUR')}")
-        return Done({"receipt": number})
+        return number
 
 
 class Render(EventHandler):

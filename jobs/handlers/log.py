@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import ClassVar
 
 from jobs.handlers import Context, Done, Event, EventHandler
@@ -17,7 +18,7 @@ class LogHandler(EventHandler):
     """Log the event."""
 
     name = "log"
-    description = "Writes the event to its page and to the hub's log."
+    description = "Writes the event to its page and to the hub's log; of a batch, every event."
     options_schema: ClassVar = {
         "type": "object",
         "properties": {
@@ -28,6 +29,15 @@ class LogHandler(EventHandler):
     }
 
     async def process(self, event: Event, ctx: Context) -> Done:
+        self._write(event, ctx)
+        return Done({"logged": event.type})
+
+    async def process_batch(self, events: Sequence[Event], ctx: Context) -> Done:
+        for event in events:
+            self._write(event, ctx)
+        return Done({"logged": len(events)})
+
+    def _write(self, event: Event, ctx: Context) -> None:
         level = str(self.options.get("level", "info"))
         text = f"{event.type} from {event.source}"
         if self.options.get("payload", True):
@@ -39,4 +49,3 @@ class LogHandler(EventHandler):
             event.type,
             extra={"event_id": event.uid, "delivery_id": ctx.delivery_id, "source": event.source},
         )
-        return Done({"logged": event.type})

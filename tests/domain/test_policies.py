@@ -28,6 +28,7 @@ EVERYTHING: dict[str, Any] = {
         EVERYTHING,
         {"debounce": {"period": "10s", "max_wait": "1m", "key": "{subject}"}},
         {"concurrency": {"limit": 3}},
+        {"batch": {"size": 10, "wait": "30s", "key": "{data.customer_id}"}, "debounce": {"period": "1s"}},
     ],
 )
 def test_policies_are_read_back_as_they_were_written(document: dict[str, Any]) -> None:
@@ -52,6 +53,7 @@ def test_what_is_left_out_or_null_is_off_or_as_always() -> None:
         ({"ordering": {"key": "{id}"}}, True),
         ({"concurrency": {"limit": 1}}, True),
         ({"throttle": {"limit": 1, "period": "1s"}}, True),
+        ({"batch": {"size": 2, "wait": "1s"}}, True),
     ],
 )
 def test_only_what_needs_one_decision_per_delivery_is_gated(document: dict[str, Any], gated: bool) -> None:
@@ -90,7 +92,13 @@ def test_only_what_needs_one_decision_per_delivery_is_gated(document: dict[str, 
         ({"throttle": {}}, ["/throttle/limit", "/throttle/period"]),
         ({"rate_limit": {"limit": 1.5, "period": "1s"}}, ["/rate_limit/limit"]),
         ({"debounce": {"period": "1m", "max_wait": "1s"}}, ["/debounce/max_wait"]),
-        ({"batch": {"size": 2, "wait": "1s"}}, ["/batch"]),
+        ({"batch": {"size": 1, "wait": "1s"}}, ["/batch/size"]),
+        ({"batch": {"size": 101, "wait": "2h"}}, ["/batch/size", "/batch/wait"]),
+        ({"batch": {}}, ["/batch/size", "/batch/wait"]),
+        ({"batch": {"size": 2, "wait": "1s"}, "ordering": {"key": "{id}"}}, ["/ordering"]),
+        ({"batch": {"size": 2, "wait": "1s"}, "concurrency": {"limit": 2}}, ["/concurrency"]),
+        ({"batch": {"size": 2, "wait": "1s"}, "throttle": {"limit": 2, "period": "1s"}}, ["/throttle"]),
+        ({"batch": {"size": 2, "wait": "1m"}, "expires": "1m"}, ["/expires"]),
         ({"ordering": {"key": "{id}"}, "debounce": {"period": "1s"}}, ["/debounce"]),
         ({"dedupe": {"key": "{id}", "window": "1s", "what/now": 1}}, ["/dedupe/what~1now"]),
         ({"breaker": {"failure_rate": 0}}, ["/breaker/failure_rate"]),

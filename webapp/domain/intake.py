@@ -61,8 +61,8 @@ def columns_of(rule: Rule, view: Mapping[str, Any], starts_at: datetime, now: da
 
 
 def limit_key_of(policies: Policies, view: Mapping[str, Any]) -> str | None:
-    """The key by which deliveries share a limit: the one that is written in them; empty when none has a key."""
-    limits = [one for one in (policies.concurrency, policies.throttle) if one is not None]
+    """The key by which deliveries share a limit or a batch: the one that is written in them; empty when none has a key."""
+    limits = [one for one in (policies.concurrency, policies.throttle, policies.batch) if one is not None]
     keys = [one.key for one in limits if one.key is not None]
     if keys:
         return keys[0].render(view)

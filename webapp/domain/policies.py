@@ -18,6 +18,7 @@ from webapp.domain.retry import format_duration, parse_duration
 
 PRIORITIES = {"high": 0, "normal": 1, "low": 2}
 MAX_COUNT = 1_000_000
+MAX_BATCH = 100
 T = TypeVar("T")
 
 
@@ -67,6 +68,15 @@ class Debounce:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Deliveries are collected (by key) and go to the handler in one call: ``size`` of them, or what came within ``wait``."""
+
+    size: int
+    wait: timedelta
+    key: KeyTemplate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dedupe:
     """An event whose key was seen within ``window`` is skipped."""
 
@@ -99,13 +109,14 @@ class Policies:
     throttle: Throttle | None = None
     rate_limit: RateLimit | None = None
     debounce: Debounce | None = None
+    batch: Batch | None = None
     dedupe: Dedupe | None = None
     breaker: Breaker | None = None
 
     @property
     def gated(self) -> bool:
         """Whether its deliveries pass the gate, one decision each, before workers may claim them."""
-        return any((self.ordering, self.concurrency, self.throttle))
+        return any((self.ordering, self.concurrency, self.throttle, self.batch))
 
     def to_json(self) -> dict[str, Any]:
         """The form that ``parse_policies`` reads back equal; what is off or as always is left out."""
@@ -155,11 +166,11 @@ def _policy(kind: type[T]) -> Reader:
     return lambda value, at, faults: _read(kind, _FIELDS[kind], value, at, faults)
 
 
-def _count(low: int) -> Reader:
+def _count(low: int, high: int = MAX_COUNT) -> Reader:
     def read(value: Any, at: str, faults: list[Fault]) -> int | None:
-        if type(value) is int and low <= value <= MAX_COUNT:
+        if type(value) is int and low <= value <= high:
             return value
-        faults.append(Fault(at, "out-of-range", f"Write a whole number from {low} to {MAX_COUNT:,}."))
+        faults.append(Fault(at, "out-of-range", f"Write a whole number from {low} to {high:,}."))
         return None
 
     return read
@@ -199,11 +210,6 @@ def _key(value: Any, at: str, faults: list[Fault]) -> KeyTemplate | None:
         return None
 
 
-def _not_offered(_value: Any, at: str, faults: list[Fault]) -> None:
-    """Known from other systems, so it is refused by name rather than as a word that means nothing."""
-    faults.append(Fault(at, "not-offered", "Batches are not offered: a handler is called for one event at a time."))
-
-
 def _share(value: Any, at: str, faults: list[Fault]) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1:
         return float(value)
@@ -222,7 +228,7 @@ _FIELDS: dict[type[Any], dict[str, Reader]] = {
         "throttle": _policy(Throttle),
         "rate_limit": _policy(RateLimit),
         "debounce": _policy(Debounce),
-        "batch": _not_offered,
+        "batch": _policy(Batch),
         "dedupe": _policy(Dedupe),
         "breaker": _policy(Breaker),
     },
@@ -231,6 +237,11 @@ _FIELDS: dict[type[Any], dict[str, Reader]] = {
     Throttle: {"limit": _count(1), "period": _duration(_SHORT, _WEEK), "burst": _count(0), "key": _key},
     RateLimit: {"limit": _count(1), "period": _duration(_SHORT, _WEEK), "key": _key},
     Debounce: {"period": _duration(_SHORT, _WEEK), "max_wait": _duration(_SHORT, _MONTH), "key": _key},
+    Batch: {
+        "size": _count(2, MAX_BATCH),
+        "wait": _duration(timedelta(seconds=1), timedelta(hours=1)),
+        "key": _key,
+    },
     Dedupe: {"key": _key, "window": _duration(timedelta(seconds=1), _MONTH)},
     Breaker: {
         "failure_rate": _share,
@@ -245,6 +256,7 @@ _REQUIRED: dict[type[Any], tuple[str, ...]] = {
     Throttle: ("limit", "period"),
     RateLimit: ("limit", "period"),
     Debounce: ("period",),
+    Batch: ("size", "wait"),
     Dedupe: ("key", "window"),
 }
 
@@ -264,6 +276,27 @@ def _contradictions(policies: Policies, at: str) -> list[Fault]:
     late = policies.debounce.max_wait if policies.debounce is not None else None
     if policies.debounce is not None and late is not None and late < policies.debounce.period:
         faults.append(Fault(f"{at}/debounce/max_wait", "contradiction", "max_wait is shorter than the period."))
+    return faults + _contradictions_of_batch(policies, at)
+
+
+def _contradictions_of_batch(policies: Policies, at: str) -> list[Fault]:
+    """The others count or line up single deliveries, and a batch starts many of them at once."""
+    if (batch := policies.batch) is None:
+        return []
+    others = {
+        "ordering": "Ordering runs one after the other; a batch runs its deliveries in one call. Choose one of them.",
+        "concurrency": "Concurrency counts single deliveries; it is not combined with a batch.",
+        "throttle": "A throttle counts single deliveries; it is not combined with a batch. Wait longer instead.",
+    }
+    faults = [
+        Fault(f"{at}/{name}", "contradiction", why)
+        for name, why in others.items()
+        if getattr(policies, name) is not None
+    ]
+    if policies.expires is not None and policies.expires <= batch.wait:
+        faults.append(
+            Fault(f"{at}/expires", "contradiction", "Deliveries would expire while their batch is collected.")
+        )
     return faults
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from webapp.domain.subscriptions import Offer
 from webapp.runtime import Runtime
 from webapp.store import subscriptions
 
@@ -19,6 +20,7 @@ class HandlerInfo:
     isolated: bool = False
     options_schema: dict[str, Any] = field(default_factory=dict)
     origin: str = "built-in"
+    batches: bool = False  # it takes a list of events in one call
 
 
 def register_handlers(rt: Runtime, offered: Sequence[HandlerInfo]) -> bool:
@@ -31,6 +33,7 @@ def register_handlers(rt: Runtime, offered: Sequence[HandlerInfo]) -> bool:
             "isolated": one.isolated,
             "options_schema": one.options_schema,
             "origin": one.origin,
+            "batches": one.batches,
             "seen_at": now,
         }
         for one in offered
@@ -43,11 +46,13 @@ def list_handlers(rt: Runtime) -> list[HandlerInfo]:
     """The catalogue, by name."""
     with rt.db.read() as conn:
         return [
-            HandlerInfo(row.name, row.description, row.isolated, row.options_schema, row.origin)
+            HandlerInfo(row.name, row.description, row.isolated, row.options_schema, row.origin, row.batches)
             for row in subscriptions.list_handlers(conn)
         ]
 
 
-def known_handlers(rt: Runtime) -> dict[str, dict[str, Any]]:
-    """Name to options schema: what a subscription may name."""
-    return {one.name: one.options_schema for one in list_handlers(rt)}
+def known_handlers(rt: Runtime) -> Offer:
+    """What a subscription may name."""
+    offered = list_handlers(rt)
+    schemas = {one.name: one.options_schema for one in offered}
+    return Offer(schemas, [one.name for one in offered if one.batches])

@@ -1,4 +1,4 @@
-"""The gate: deliveries of subscriptions with ordering, concurrency or a throttle pass it one decision at a time.
+"""The gate: deliveries of subscriptions with ordering, concurrency, a throttle or a batch pass it one decision at a time.
 
 Asked before workers claim, when something under way has ended, and by every pulse of the beat. Each decision
 has a transaction of its own, one at a time per subscription, so two processes never let too many through.
@@ -15,11 +15,12 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from webapp.domain.gathering import form
 from webapp.domain.errors import Unavailable
 from webapp.domain.gate import MOST, Load, Waiting, decide, is_keyed, most_at_once, most_per_key, throttle_key
-from webapp.domain.policies import Ordering, Policies
+from webapp.domain.policies import Batch, Ordering, Policies
 from webapp.runtime import Runtime
-from webapp.store import gates
+from webapp.store import batches, gates
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +38,13 @@ def admit(rt: Runtime) -> int:
     return open_gates(rt).count
 
 
-def open_gates(rt: Runtime, *, ring: bool = True) -> Passed:
-    """The same, saying when to ask again. ``ring``: tell the workers (not needed by one that claims next)."""
+def open_gates(rt: Runtime, *, claims_next: str | None = None) -> Passed:
+    """The same, saying when to ask again. Workers are told, but not of the lane that the caller itself claims from."""
     with rt.db.read() as conn:
         if not gates.any_waiting(conn):
             return Passed()
         waiting = gates.waiting_subscriptions(conn, rt.clock())
-    return _open(rt, dict.fromkeys(waiting), ring=ring)
+    return _open(rt, dict.fromkeys(waiting), claims_next)
 
 
 class HasPlace(Protocol):
@@ -69,7 +70,7 @@ def after_end(rt: Runtime, ended: Iterable[HasPlace]) -> Passed:
         elif one.order_key is not None and (keys := freed[one.subscription_id]) is not None:
             keys.add(one.order_key)
     try:
-        return _open(rt, freed, ring=True) if freed else Passed()
+        return _open(rt, freed) if freed else Passed()
     except Unavailable:
         log.warning("gates stay closed: the database does not answer", extra={"action": "gate_failed"})
     except Exception:
@@ -77,11 +78,14 @@ def after_end(rt: Runtime, ended: Iterable[HasPlace]) -> Passed:
     return Passed()
 
 
-def _open(rt: Runtime, asked: Mapping[str, Iterable[str] | None], *, ring: bool) -> Passed:
+def _open(rt: Runtime, asked: Mapping[str, Iterable[str] | None], claims_next: str | None = None) -> Passed:
     count, times, lanes = 0, [], set()
-    isolated: list[tuple[str, float]] = []
     for subscription_id in sorted(asked):
         keys = asked[subscription_id]
+        is_quiet, next_at = _nothing_to_gather(rt, subscription_id)
+        if is_quiet:
+            times += [] if next_at is None else [next_at]
+            continue
         with rt.db.write() as conn:
             subscription = gates.lock_gate(conn, subscription_id)
             if subscription is None or subscription.paused_at is not None:
@@ -90,11 +94,8 @@ def _open(rt: Runtime, asked: Mapping[str, Iterable[str] | None], *, ring: bool)
         count += len(passed)
         times += [] if next_at is None else [next_at]
         lanes |= {row.lane for row in passed}
-        isolated += [(row.id, subscription.timeout_ms / 1000) for row in passed if row.lane == "isolated"]
-    if ring and "default" in lanes:
-        rt.queue.ring("default")
-    if isolated:
-        rt.queue.ring_isolated(isolated)
+    for lane in lanes - {claims_next}:
+        rt.queue.ring(lane)
     return Passed(count, min(times, default=None))
 
 
@@ -102,6 +103,8 @@ def _decide(
     conn: Connection, rt: Runtime, subscription: Any, keys: Sequence[str] | None
 ) -> tuple[Sequence[Any], datetime | None]:
     now, policies = rt.clock(), Policies.from_json(subscription.policies)
+    if policies.batch is not None:
+        return _gather(conn, subscription.id, policies.batch, now)
     load = gates.load_of(conn, subscription.id) if policies.concurrency is not None else Load()
     waiting = _candidates(conn, rt, subscription.id, policies, load, keys, now)
     throttle = policies.throttle
@@ -112,6 +115,29 @@ def _decide(
     decision = decide(policies, waiting, load, windows, now)
     gates.keep_windows(conn, subscription.id, decision.windows, 2 * throttle.period)
     return gates.let_through(conn, decision.admitted), decision.next_at
+
+
+def _nothing_to_gather(rt: Runtime, subscription_id: str) -> tuple[bool, datetime | None]:
+    """Whether its batches need no decision now, and when they will: a look that keeps nobody from writing."""
+    with rt.db.read() as conn:
+        policy = gates.batch_of(conn, subscription_id)
+        if policy is None:
+            return False, None
+        found = batches.look(conn, subscription_id, policy, rt.clock())
+    return found.is_quiet, found.next_at
+
+
+def _gather(
+    conn: Connection, subscription_id: str, policy: Batch, now: datetime
+) -> tuple[Sequence[Any], datetime | None]:
+    """Form the batches that are complete, and let those fly again that came back."""
+    found = batches.look(conn, subscription_id, policy, now)
+    waiting = batches.collected(conn, subscription_id, found.ripe, policy.size, now) if found.ripe else []
+    formed = form(policy, waiting, now, at_once=found.at_once)
+    opened = [row for one in formed.batches for row in batches.bind(conn, one)]
+    again = [*batches.carriers(conn, found.idle, now), *found.strays]
+    times = [at for at in (found.next_at, formed.next_at) if at is not None]
+    return [*opened, *gates.let_through(conn, again)], min(times, default=None)
 
 
 def _candidates(

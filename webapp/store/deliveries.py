@@ -7,8 +7,8 @@ changes nothing: the fence is ``state = running AND attempt = n AND lease_owner 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -21,7 +21,7 @@ from webapp.domain.lifecycle import Settlement
 from webapp.domain.policies import Breaker, Policies
 from webapp.domain.retry import RetryPolicy
 from webapp.domain.state import Wish
-from webapp.store import fair
+from webapp.store import batches, fair
 from webapp.store.engine import within
 from webapp.store.events import EVENT_COLUMNS, event_of_columns
 from webapp.store.tables import deliveries, events, subscriptions
@@ -54,6 +54,15 @@ class Claimed:
     policy: RetryPolicy
     timeout: timedelta
     breaker: Breaker | None = None  # of its subscription
+    transform: Any = None  # what the handler sees instead of the event, see ``domain.transform``
+    is_batched: bool = False  # its handler is given a list
+    batch_id: str | None = None
+    mates: tuple[Claimed, ...] = ()  # the others of its batch: claimed with it, run in the same call
+
+    @property
+    def members(self) -> tuple[Claimed, ...]:
+        """All that one call of the handler runs, oldest first."""
+        return tuple(sorted((self, *self.mates), key=lambda one: one.id)) if self.mates else (self,)
 
 
 def claim(
@@ -64,33 +73,30 @@ def claim(
     Rows that another worker is taking are passed by. ``roll`` in [0, 1) is the lot that ``fair`` draws.
     """
     taken: list[Any] = []
+    given_to_all = {"claimer": owner, "started": now, "lease_end": now + lease}
 
     def take(due: Select[Any], given: Mapping[str, Any]) -> int:
-        found = _take(conn, due, given, owner, now, lease)
+        found = conn.execute(_taking(due), {**given, **given_to_all}).all()
         taken.extend(found)
         return len(found)
 
     left = limit - fair.take_fairly(conn, take, lane=lane, limit=limit, now=now, roll=roll)
     if left > 0:
         take(fair.oldest_due(lock=True), fair.due_params(lane, left, now))
-    return _with_contents(conn, taken)
-
-
-def claim_one(conn: Connection, *, delivery_id: str, owner: str, now: datetime, lease: timedelta) -> Claimed | None:
-    """Take this delivery if it is due, whatever its lane; None when it is not (the bell rang twice)."""
-    due = select(deliveries.c.id).where(deliveries.c.id == delivery_id, *fair.may_start(deliveries, now))
-    found = _with_contents(conn, _take(conn, due.with_for_update(skip_locked=True), {}, owner, now, lease))
-    return found[0] if found else None
-
-
-def _take(
-    conn: Connection, due: Select[Any], given: Mapping[str, Any], owner: str, now: datetime, lease: timedelta
-) -> Sequence[Any]:
-    return conn.execute(_taking(due), {**given, "claimer": owner, "started": now, "lease_end": now + lease}).all()
+    if not taken:
+        return []
+    rules = _rules(conn, {row.subscription_id for row in taken})
+    tags = [row.batch_id for row in taken if row.batch_id is not None and rules[row.subscription_id][-1]]
+    mates = conn.execute(_taken(batches.waiting_mates(conn, tags, now)), given_to_all).all() if tags else ()
+    return _together(_with_contents(conn, [*taken, *mates], rules), {row.id for row in taken})
 
 
 @lru_cache(maxsize=32)  # laying it out costs more than running it
 def _taking(due: Select[Any]) -> ReturningUpdate[Any]:
+    return _taken(due)
+
+
+def _taken(due: Select[Any]) -> ReturningUpdate[Any]:
     chosen = due.cte("chosen")  # a CTE: PostgreSQL may run a bare subquery with LIMIT more than once
     return (
         update(deliveries)
@@ -119,31 +125,48 @@ def _taking(due: Select[Any]) -> ReturningUpdate[Any]:
             deliveries.c.priority,
             deliveries.c.order_key,
             deliveries.c.limit_key,
+            deliveries.c.batch_id,
         )
     )
 
 
-def _with_contents(conn: Connection, taken: Sequence[Any]) -> list[Claimed]:
-    if not taken:
-        return []
+def _together(claimed: Sequence[Claimed], taken: Collection[str]) -> list[Claimed]:
+    """Those that were ``taken``, each with its batch; the others of the batch came along."""
+    mates: dict[str | None, list[Claimed]] = defaultdict(list)
+    for one in claimed:
+        if one.id not in taken:
+            mates[one.batch_id].append(one)
+    if not mates:
+        return list(claimed)
+    return [replace(one, mates=tuple(mates.pop(one.batch_id, ()))) for one in claimed if one.id in taken]
+
+
+def _with_contents(conn: Connection, taken: Sequence[Any], rules: Mapping[str, Any]) -> list[Claimed]:
     uids = list({row.event_uid for row in taken})
     contents = select(*EVENT_COLUMNS).where(within(conn, events.c.uid, uids))
     found = {event.uid: event for event in map(event_of_columns, conn.execute(contents).all())}
-    rules = _rules(conn, {row.subscription_id for row in taken})
-    claimed = [Claimed(*(*row, found[row[1]], *rules[row[2]])) for row in taken]  # columns in the order of the fields
+    claimed = [  # columns in the order of the fields
+        Claimed(*(*row[:-1], found[row[1]], *rules[row[2]]), batch_id=row[-1]) for row in taken
+    ]
     claimed.sort(key=lambda one: (one.priority, one.due_at, one.id))
     return claimed
 
 
-def _rules(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[Any, RetryPolicy, timedelta, Breaker | None]]:
+def _rules(
+    conn: Connection, ids: Iterable[str]
+) -> dict[str, tuple[Any, RetryPolicy, timedelta, Breaker | None, Any, bool]]:
     s = subscriptions.c
-    rows = conn.execute(select(s.id, s.options, s.retry, s.timeout_ms, s.policies).where(within(conn, s.id, list(ids))))
+    rows = conn.execute(
+        select(s.id, s.options, s.retry, s.timeout_ms, s.policies, s.transform).where(within(conn, s.id, list(ids)))
+    )
     return {
         row.id: (
             row.options,
             RetryPolicy.from_json(row.retry),
             timedelta(milliseconds=row.timeout_ms),
             Policies.from_json(row.policies).breaker if "breaker" in row.policies else None,
+            row.transform,
+            "batch" in row.policies,
         )
         for row in rows
     }
@@ -168,6 +191,11 @@ def renew(conn: Connection, *, owner: str, ids: Sequence[str], until: datetime) 
         .returning(deliveries.c.id, deliveries.c.cancel_requested_at)
     )
     return {row.id: row.cancel_requested_at is not None for row in renewed}
+
+
+def renew_all(conn: Connection, *, owner: str, until: datetime) -> None:
+    """Prolong the lease of whatever this owner runs, or end it."""
+    conn.execute(update(deliveries).where(IS_RUNNING, deliveries.c.lease_owner == owner).values(lease_until=until))
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,19 +285,6 @@ def expired(conn: Connection, *, now: datetime, limit: int) -> Sequence[Any]:
 
 
 def due_lanes(conn: Connection, now: datetime) -> list[str]:
-    """Lanes of the shared workers that have work due."""
-    lane = "default"
-    return [lane] if conn.execute(fair.oldest_due(lock=False), fair.due_params(lane, 1, now)).first() else []
-
-
-def due_isolated(conn: Connection, now: datetime, limit: int) -> list[tuple[str, float]]:
-    """Due deliveries that run one by one: (id, timeout in seconds), oldest first."""
-    oldest = fair.oldest_due(lock=False).subquery("oldest")
-    due = (
-        select(deliveries.c.id, subscriptions.c.timeout_ms)
-        .join_from(oldest, deliveries, deliveries.c.id == oldest.c.id)
-        .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
-        .order_by(deliveries.c.priority, deliveries.c.due_at, deliveries.c.id)
-    )
-    found = conn.execute(due, fair.due_params("isolated", limit, now))
-    return [(row.id, row.timeout_ms / 1000) for row in found]
+    """Lanes that have work due."""
+    oldest = fair.oldest_due(lock=False)
+    return [lane for lane in fair.LANES if conn.execute(oldest, fair.due_params(lane, 1, now)).first()]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, or_, select, text, update
 
 from webapp.domain.gate import Load, Window
+from webapp.domain.policies import Batch, Policies
 from webapp.store.bulk import insert_rows
 from webapp.store.engine import within
 from webapp.store.loose import Where, first_of_each, first_of_these, some_of_these
@@ -61,7 +62,8 @@ def stands_in_order(row: Any) -> ColumnElement[bool]:
     return text(f"{row.name}.order_key IS NOT NULL AND {row.name}.state NOT IN ('succeeded', 'cancelled', 'skipped')")  # type: ignore[return-value]
 
 
-def _stands_in_limit(row: Any) -> ColumnElement[bool]:
+def stands_in_limit(row: Any) -> ColumnElement[bool]:
+    """Counts for its limit, or waits for its batch: it has not ended."""
     states = "('pending', 'waiting', 'running', 'held')"
     return text(f"{row.name}.limit_key IS NOT NULL AND {row.name}.state IN {states}")  # type: ignore[return-value]
 
@@ -96,6 +98,12 @@ def lock_gate(conn: Connection, subscription_id: str) -> Any:
     return conn.execute(columns.where(s.id == subscription_id, s.deleted_at.is_(None))).one_or_none()
 
 
+def batch_of(conn: Connection, subscription_id: str) -> Batch | None:
+    """Its batch policy, if it has one. Without the lock: for a look before a decision."""
+    found = conn.execute(select(subscriptions.c.policies).where(subscriptions.c.id == subscription_id)).scalar()
+    return Policies.from_json(found).batch if found and "batch" in found else None
+
+
 def oldest_waiting(conn: Connection, subscription_id: str, now: datetime, limit: int) -> Sequence[Any]:
     """The oldest due deliveries before the gate, whatever their key."""
     d = deliveries.c
@@ -105,7 +113,7 @@ def oldest_waiting(conn: Connection, subscription_id: str, now: datetime, limit:
 
 def oldest_of_each_key(conn: Connection, subscription_id: str, now: datetime, each: int) -> Sequence[Any]:
     """The same, but at most ``each`` of one key, so that a key that is full does not hide the others."""
-    mine: Where = lambda row: (row.c.subscription_id == subscription_id, _stands_in_limit(row))  # noqa: E731
+    mine: Where = lambda row: (row.c.subscription_id == subscription_id, stands_in_limit(row))  # noqa: E731
     keys = first_of_each("limit_key", ("id",), mine, MAX_KEYS)
     names = list(conn.execute(select(keys.c.value)).scalars())
     passing: Where = lambda row: (*mine(row), *may_pass(row, now))  # noqa: E731

@@ -17,6 +17,7 @@ from webapp.domain.routing import NO_POLICIES, Rule
 from webapp.store import revisions
 from webapp.store.tables import gates, handlers, meta, subscriptions
 
+SHOWN_OF_HANDLERS = ("isolated", "batches", "options_schema", "description")
 ROUTES_REVISION = "routes_revision"
 REVISION_IN_FORCE = select(meta.c.value).where(meta.c.name == ROUTES_REVISION).with_for_update(read=True)
 
@@ -109,8 +110,7 @@ def replace_handlers(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> boo
         conn.execute(text("LOCK TABLE handlers IN EXCLUSIVE MODE"))
     known = {row.name: row for row in conn.execute(select(handlers))}
     changed = set(known) != {row["name"] for row in rows} or any(
-        (known[row["name"]].isolated, known[row["name"]].options_schema, known[row["name"]].description)
-        != (row["isolated"], row["options_schema"], row["description"])
+        any(getattr(known[row["name"]], field) != row[field] for field in SHOWN_OF_HANDLERS)
         for row in rows
     )
     conn.execute(delete(handlers))

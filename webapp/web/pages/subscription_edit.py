@@ -16,8 +16,9 @@ from flask import Blueprint, Response, request, url_for
 from webapp.domain.conditions import Trace, event_view, parse_condition
 from webapp.domain.errors import Conflict, Fault, NotFound, Refused
 from webapp.domain.routing import parse_pattern, pattern_matches
+from webapp.domain.subscriptions import Offer
 from webapp.services import subscriptions as service
-from webapp.services.catalog import HandlerInfo, list_handlers
+from webapp.services.catalog import HandlerInfo, known_handlers, list_handlers
 from webapp.store import feed_subscriptions as feed
 from webapp.store.events import get_event_row, to_event
 from webapp.web import render
@@ -25,7 +26,7 @@ from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.pages import policy_form, retry_form
-from webapp.web.pages.subscription_form import Errors, SubscriptionForm
+from webapp.web.pages.subscription_form import Errors, SubscriptionForm, by_field
 from webapp.web.pages.subscriptions import find
 from webapp.web.tries import schedule
 
@@ -78,7 +79,8 @@ def edit(subscription_id: str) -> Response:
         row = find(conn, subscription_id)
     if row.deleted_at is not None:
         raise NotFound("This subscription was deleted.")
-    return _page(SubscriptionForm.from_row(row), row=row)
+    chosen = _handler_named(row.handler)
+    return _page(SubscriptionForm.from_row(row, chosen and chosen.options_schema), row=row)
 
 
 @bp.get("/types")
@@ -121,7 +123,10 @@ def create() -> Response:
     draft, errors = form.to_draft(_known())
     if draft is None:
         return _page(form, errors=errors, status=422)
-    subscription_id = service.create(rt, current_actor(), draft)
+    try:
+        subscription_id = service.create(rt, current_actor(), draft)
+    except Refused as refused:
+        return _page(form, errors=by_field(refused.faults), status=422)
     return done(f"Subscription {draft.name} is active", back="/", go=_url(subscription_id))
 
 
@@ -140,6 +145,8 @@ def save(subscription_id: str) -> Response:
         service.update(rt, current_actor(), subscription_id, draft, revision)
     except Conflict:
         return _page(form, row=row, changed_by=_who_changed(subscription_id), status=409)
+    except Refused as refused:
+        return _page(form, row=row, errors=by_field(refused.faults), status=422)
     return done(f"Subscription {draft.name} is saved", back="/", go=_url(subscription_id))
 
 
@@ -213,8 +220,8 @@ def _who_changed(subscription_id: str) -> tuple[str, datetime]:
         return feed.last_editor(conn, subscription_id) or "somebody", row.updated_at
 
 
-def _known() -> dict[str, dict[str, Any]]:
-    return {one.name: one.options_schema for one in list_handlers(get_runtime())}
+def _known() -> Offer:
+    return known_handlers(get_runtime())
 
 
 def _handler_named(name: str) -> HandlerInfo | None:
