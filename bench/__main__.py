@@ -1,4 +1,4 @@
-"""``python -m bench [engine] [http] [browser] [memory] [scale] [fairness] [--rounds N]``: everything side by side, in one run.
+"""``python -m bench [engine] [http] [browser] [memory] [scale] [fairness] [conditions] [--rounds N]``: everything side by side, in one run.
 
 The machine is shared and noisy: what is compared runs in turn, several rounds, and medians and spread are
 printed with the ratios. A target that is missed is printed as missed; this never fails a build.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-PIECES = ("engine", "http", "browser", "memory", "scale", "fairness")
+PIECES = ("engine", "http", "browser", "memory", "scale", "fairness", "conditions")
 
 
 def main() -> int:
@@ -185,7 +185,17 @@ def run_fairness(_rounds: int) -> None:
             print(f"{label:24}{told}; {waited.flood_left:,} of the flood were still waiting then")
 
 
+def run_conditions(rounds: int) -> None:
+    from bench import conditions
+
+    title("One event judged by a condition of five leaves, with its trace, microseconds of processor time")
+    times = conditions.measure(rounds)
+    print(f"{'':24}{statistics.median(times):>9.1f}   {min(times):>8.1f} to {max(times):<8.1f}")
+    print(f"target under 20: {verdict(statistics.median(times) < 20)}")
+
+
 RUN: dict[str, Callable[[int], None]] = {
+    "conditions": run_conditions,
     "fairness": run_fairness,
     "engine": run_engine,
     "http": run_http,

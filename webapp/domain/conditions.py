@@ -11,11 +11,11 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from webapp.domain.errors import Fault
 from webapp.domain.events import Event, EventDraft
-from webapp.domain.faults import MAX_FAULTS, pointer, refusal, shown
+from webapp.domain.faults import MAX_FAULTS, SHOWN_CHARS, pointer, refusal, shown
 from webapp.domain.fields import Absent, Field, Found, parse_field
 from webapp.domain.instants import iso
 from webapp.domain.jsontext import to_text
@@ -27,10 +27,10 @@ MAX_BYTES = 16 * 1024
 LEAF_KEYS = frozenset({"field", "op", "value", "ci", "each"})
 _REGEX_NAMES = frozenset({"regex", "regexp", "matches", "re"})
 _ABSENT_VALUE = object()
+_NESTED = (list, dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(NamedTuple):
     """What one leaf said of one event. ``note`` tells in words why a value could not be compared."""
 
     pointer: str  # JSON Pointer into the condition
@@ -56,8 +56,7 @@ class Clause:
         return {key: getattr(self, key) for key in keys}
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """The verdict on an event and what every leaf said, in the order of the condition."""
 
     verdict: bool
@@ -139,21 +138,26 @@ def _evaluate(node: Node, view: Mapping[str, Any], clauses: list[Clause]) -> boo
     if isinstance(node, Not):
         return not _evaluate(node.part, view, clauses)
     verdicts = [_evaluate(part, view, clauses) for part in node.parts]
-    return all(verdicts) if node.kind == "all" else any(verdicts)
+    return False not in verdicts if node.kind == "all" else True in verdicts
 
 
 def _ask(leaf: Leaf, view: Mapping[str, Any]) -> Clause:
-    found = leaf.field.read(view)
+    found, actual, note = leaf.field.read(view), None, ""
     if isinstance(found, Absent):
-        return _clause(leaf, leaf.op == "missing", None, found.note)
-    if leaf.op in PRESENCE:
-        return _clause(leaf, leaf.op == "exists", found.value)
-    verdict, note = _judge_all(leaf, found, view.get("now"))
-    return _clause(leaf, verdict, found.value, note)
+        verdict, note = leaf.op == "missing", found.note
+    else:
+        actual = found.value
+        if leaf.op in PRESENCE:
+            verdict = leaf.op == "exists"
+        else:
+            verdict, note = _judge_all(leaf, found, view.get("now"))
+    return Clause(leaf.pointer, leaf.field.text, leaf.op, leaf.value, verdict, _cut(actual), note)
 
 
 def _judge_all(leaf: Leaf, found: Found, now: datetime | None) -> tuple[bool, str]:
     spread = found.many or (isinstance(found.value, list) and leaf.op != "is_type")
+    if not spread and (verdict := leaf.judge(found.value, now)) is not None:  # nearly always
+        return verdict, ""
     values = found.value if spread else [found.value]
     if not values:
         return False, f"{leaf.field.text} is an empty list"
@@ -178,14 +182,12 @@ def _kinds(value: Any) -> str:
     return " or ".join(dict.fromkeys(kind_of(item) for item in (value if isinstance(value, list) else [value])))
 
 
-def _clause(leaf: Leaf, verdict: bool, actual: Any, note: str = "") -> Clause:
-    return Clause(leaf.pointer, leaf.field.text, leaf.op, leaf.value, verdict, _cut(actual), note)
-
-
 def _cut(actual: Any) -> Any:
-    if isinstance(actual, datetime):
-        return iso(actual)
-    return shown(actual) if isinstance(actual, str | list | dict) else actual
+    if isinstance(actual, str):
+        return actual if len(actual) <= SHOWN_CHARS and actual.isprintable() else shown(actual)
+    if isinstance(actual, _NESTED):
+        return shown(actual)
+    return iso(actual) if isinstance(actual, datetime) else actual
 
 
 def parse_condition(document: Any, at: str = "") -> Condition:

@@ -17,6 +17,8 @@ SHOWN_CHARS = 80
 POINTER_CHARS = 256
 MAX_FAULTS = 20
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 # C0 and C1 controls, line and paragraph separators, lone surrogates: these forge log lines or cannot be stored.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -53,6 +55,6 @@ def _clean(text: str) -> str:
 
 def _dumped(value: Any) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False)
+        return _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError):
         return f"a {type(value).__name__}"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from webapp.domain.faults import shown
 
@@ -30,16 +30,14 @@ class Every(Enum):
     FLAT = "[]"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What a field holds; ``many`` when the path went over elements and ``value`` is the list of all that it met."""
 
     value: Any
     many: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(NamedTuple):
     """The event has no such field; ``note`` says so to people."""
 
     note: str
@@ -58,11 +56,15 @@ class Field:
         value = view.get(self.root)
         if value is None:
             return Absent(f"{self.text} is missing")
-        return self._descend(value) if self.steps else Found(value)
+        for n, step in enumerate(self.steps):
+            if not isinstance(step, str) or type(value) is not dict or step not in value:
+                return self._descend(value, self.steps[n:])
+            value = value[step]
+        return Found(value)
 
-    def _descend(self, value: Any) -> Found | Absent:
+    def _descend(self, value: Any, steps: tuple[str | int | Every, ...]) -> Found | Absent:
         values, many = [value], False
-        for step in self.steps:
+        for step in steps:
             before = values
             many = many or step is Every.ELEMENT or (step is Every.FLAT and isinstance(values[0], list))
             values = [child for item in values for child in _children(item, step)]

@@ -16,13 +16,19 @@ class Glob:
 
     pattern: str
     _pieces: tuple[re.Pattern[str], ...] = field(init=False, repr=False, compare=False)
+    _start: str | None = field(init=False, repr=False, compare=False)  # of order.*, the usual kind
 
     def __post_init__(self) -> None:
         pieces = tuple(_piece(text) for text in self.pattern.split("*"))
         object.__setattr__(self, "_pieces", pieces)
+        start = self.pattern[:-1]
+        is_start = self.pattern.endswith("*") and not {"*", "?"} & set(start)
+        object.__setattr__(self, "_start", start if is_start else None)
 
     def matches(self, text: str) -> bool:
         """Whether the whole of ``text`` matches."""
+        if self._start is not None:
+            return text.startswith(self._start)
         first, *rest = self._pieces
         if not rest:
             return first.fullmatch(text) is not None

@@ -25,6 +25,15 @@ MAX_GLOB_CHARS = 256
 
 Judge = Callable[[Any, datetime | None], bool | None]
 
+_KINDS = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    datetime: "a date and time",
+    list: "a list",
+}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RELATIVE = re.compile(r"now(?:([+-])([0-9a-z.]{1,24}))?")
 
@@ -42,17 +51,8 @@ class Operator:
 
 def kind_of(value: Any) -> str:
     """The kind of a value, in words for people."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, datetime):
-        return "a date and time"
-    return "a list" if isinstance(value, list) else "an object"
+    found = _KINDS.get(type(value))
+    return found or next((name for kind, name in _KINDS.items() if isinstance(value, kind)), "an object")
 
 
 def parse_moment(text: str) -> Callable[[datetime | None], datetime | None]:
