@@ -21,6 +21,7 @@ from webapp.domain.lifecycle import CancelEnd, settle, stopped, too_late
 from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Snooze
 from webapp.domain.retry import RetryPolicy
 from webapp.domain.state import Change, Wish, settle_changed
+from webapp.domain.transform import TransformFailed, transformed
 from webapp.store.deliveries import Claimed, Finished
 
 MAX_MESSAGE_BYTES = 2000
@@ -57,8 +58,9 @@ async def run_attempt(claimed: Claimed, ctx: Context, find: Find) -> Ending:
     if handler is None:
         return missing_ending(claimed.handler)
     try:
+        event = transformed(claimed.event, claimed.transform)
         options = await ctx.prepare(claimed.options, handler)
-        return ctx.masked(returned_ending(await handler(options).handle(claimed.event, ctx)))
+        return ctx.masked(returned_ending(await handler(options).handle(event, ctx)))
     except BaseException as error:  # noqa: BLE001  SystemExit and friends must not stop the worker
         return ctx.masked(failed_ending(error))
 
@@ -89,7 +91,7 @@ def _check_fields(returned: Any) -> None:
 def failed_ending(error: BaseException) -> Ending:
     """A handler raised: ``Retry``, unless it said that no retry can help."""
     message = clean_text(error, MAX_MESSAGE_BYTES)
-    outcome = Discard(message) if isinstance(error, Permanent) else Retry(reason=message)
+    outcome = Discard(message) if isinstance(error, Permanent | TransformFailed) else Retry(reason=message)
     return Ending(outcome, type(error).__name__[:200], message, stack_of(error), error_names=names_of(type(error)))
 
 

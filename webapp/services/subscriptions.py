@@ -1,8 +1,7 @@
-"""Creating, editing, pausing and deleting routing rules; audited, compare-and-set, told to browsers."""
+"""Creating, editing, restoring, pausing and deleting routing rules; audited, compare-and-set, told to browsers."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,39 +12,52 @@ from webapp.domain.breaker import restarted
 from webapp.domain.errors import Conflict
 from webapp.domain.instants import iso
 from webapp.domain.pauses import REASON_CHARS
-from webapp.domain.subscriptions import SubscriptionDraft
+from webapp.domain.subscriptions import SubscriptionDraft, parse_subscription
 from webapp.live import SubscriptionChanged
 from webapp.runtime import Runtime
 from webapp.services import flow as flow_of
-from webapp.services import secrets
-from webapp.store import audit, cancels, operations, subscriptions
+from webapp.services import rule_changes
+from webapp.services.catalog import known_handlers
 from webapp.store import flow as flows
+from webapp.store import subscriptions, versions
 
 
-def create(rt: Runtime, actor: Actor, draft: SubscriptionDraft) -> str:
+def create(rt: Runtime, actor: Actor, draft: SubscriptionDraft, note: str = "") -> str:
     """Store a new rule; it routes every event accepted from now on. Answers its id."""
     actor.must("operate")
-    now, subscription_id = rt.clock(), rt.new_id("sub")
     with rt.db.write() as conn:
-        draft = replace(draft, options=secrets.settled_options(conn, draft.options, {}))
-        row = {"id": subscription_id, "created_at": now, "updated_at": now, **_columns(draft)}
-        subscriptions.add_subscription(conn, row)
-        _write_audit(rt, conn, actor, "subscription.created", subscription_id, draft.name, _shown(draft))
+        subscription_id = rule_changes.add(rt, conn, actor, draft, note=note)
     rt.live.tell(SubscriptionChanged(subscription_id, "active"))
     return subscription_id
 
 
 def update(
-    rt: Runtime, actor: Actor, subscription_id: str, draft: SubscriptionDraft, revision: int | None = None
+    rt: Runtime,
+    actor: Actor,
+    subscription_id: str,
+    draft: SubscriptionDraft,
+    revision: int | None = None,
+    note: str = "",
 ) -> None:
     """Change a rule. With ``revision``, only if nobody changed it meanwhile (``Conflict``)."""
     actor.must("operate")
     with rt.db.write() as conn:
         before = subscriptions.get_subscription(conn, subscription_id)
-        draft = replace(draft, options=secrets.settled_options(conn, draft.options, before.options))
-        subscriptions.change_subscription(conn, subscription_id, revision=revision, at=rt.clock(), **_columns(draft))
-        changes = _changes(before, draft)
-        _write_audit(rt, conn, actor, "subscription.updated", subscription_id, draft.name, {"changes": changes})
+        rule_changes.change(rt, conn, actor, before, draft, revision=revision, note=note)
+    rt.live.tell(SubscriptionChanged(subscription_id, ""))
+
+
+def restore(
+    rt: Runtime, actor: Actor, subscription_id: str, version: int, revision: int | None = None, note: str = ""
+) -> None:
+    """Make a rule again what it was, as a new revision. Raises ``Refused`` when its handler is not offered any more."""
+    actor.must("operate")
+    known = known_handlers(rt)
+    with rt.db.write() as conn:
+        before = subscriptions.get_subscription(conn, subscription_id)
+        draft = parse_subscription(versions.get(conn, subscription_id, version).document, known)
+        said = f"version {version}" + (f": {note}" if note else "")
+        rule_changes.change(rt, conn, actor, before, draft, revision=revision, action="restored", note=said)
     rt.live.tell(SubscriptionChanged(subscription_id, ""))
 
 
@@ -67,7 +79,7 @@ def pause(rt: Runtime, actor: Actor, subscription_id: str, reason: str = "", res
             flows.change(conn, flow, release_pace=None, released_at=None)
         held = flows.count_due(conn, subscription_id)
         details = {"reason": reason[:REASON_CHARS], "held": held} | _resumes(resume_at)
-        _write_audit(rt, conn, actor, "subscription.paused", subscription_id, row.name, details)
+        rule_changes.leave(rt, conn, actor, "subscription.paused", subscription_id, row.name, details)
     flow_of.hold(rt, subscription_id)
     flow_of.name_reason(rt, subscription_id)
     rt.live.tell(SubscriptionChanged(subscription_id, "paused"))
@@ -94,7 +106,7 @@ def resume(rt: Runtime, actor: Actor, subscription_id: str, pace: float | None =
         subscriptions.change_subscription(conn, subscription_id, revision=row.revision, at=now, **values)
         released = _begin_release(rt, conn, subscription_id, pace)
         details = {"released": released} | ({} if pace is None else {"pace": pace})
-        _write_audit(rt, conn, actor, "subscription.resumed", subscription_id, row.name, details)
+        rule_changes.leave(rt, conn, actor, "subscription.resumed", subscription_id, row.name, details)
     flow_of.release(rt, subscription_id)
     flow_of.name_reason(rt, subscription_id)
     rt.live.tell(SubscriptionChanged(subscription_id, "active"))
@@ -120,57 +132,8 @@ def _begin_release(rt: Runtime, conn: Connection, subscription_id: str, pace: fl
 def delete(rt: Runtime, actor: Actor, subscription_id: str) -> int:
     """Stop routing to it and cancel what has not ended; answers how many were cancelled. History keeps its name."""
     actor.must("operate")
-    now = rt.clock()
     with rt.db.write() as conn:
         row = subscriptions.get_subscription(conn, subscription_id)
-        subscriptions.change_subscription(conn, subscription_id, revision=row.revision, at=now, deleted_at=now)
-        cancelled = cancels.cancel_open(conn, operations.open_ids(conn, subscription_id), at=now, by=actor.name)
-        details = {"cancelled": len(cancelled)}
-        _write_audit(rt, conn, actor, "subscription.deleted", subscription_id, row.name, details)
+        cancelled = rule_changes.remove(rt, conn, actor, row, rt.clock())
     rt.live.tell(SubscriptionChanged(subscription_id, "deleted"))
-    return len(cancelled)
-
-
-def _columns(draft: SubscriptionDraft) -> dict[str, Any]:
-    return {
-        "name": draft.name,
-        "pattern": draft.pattern,
-        "condition": draft.condition,
-        "handler": draft.handler,
-        "options": dict(draft.options),
-        "retry": draft.retry.to_json(),
-        "timeout_ms": round(draft.timeout.total_seconds() * 1000),
-        "policies": draft.policies.to_json(),
-        "mode": draft.mode,
-    }
-
-
-def _changes(before: Any, draft: SubscriptionDraft) -> dict[str, Any]:
-    """Before and after of what was changed; options may hold secrets, so only the fact that they changed."""
-    changed = {name: after for name, after in _columns(draft).items() if getattr(before, name) != after}
-    return {
-        name: "changed" if name == "options" else {"before": getattr(before, name), "after": after}
-        for name, after in changed.items()
-    }
-
-
-def _shown(draft: SubscriptionDraft) -> dict[str, Any]:
-    """What the audit log keeps; options may hold secrets, so only their names."""
-    shown = {key: value for key, value in _columns(draft).items() if key != "options"}
-    return {**shown, "options": sorted(draft.options)}
-
-
-def _write_audit(
-    rt: Runtime, conn: Connection, actor: Actor, action: str, target: str, name: str, details: dict[str, Any]
-) -> None:
-    audit.add(
-        conn,
-        id=rt.new_id("aud"),
-        at=rt.clock(),
-        actor=actor,
-        action=action,
-        target_kind="subscription",
-        target_id=target,
-        target_name=name,
-        details=details,
-    )
+    return cancelled
