@@ -69,7 +69,12 @@ class Settings:
     claim_batch: int = _setting(500, "Deliveries that one claim takes at most.", least=1, most=10_000)
 
     max_body_bytes: int = _setting(1_048_576, "Largest request body accepted.", unit="bytes", least=1024)
+    max_batch_bytes: int = _setting(8_388_608, "Largest body of a batch of events.", unit="bytes", least=1024)
     max_json_depth: int = _setting(32, "Deepest nesting of JSON accepted.", unit="levels", least=2, most=200)
+
+    rate_limit: int = _setting(
+        0, "Requests that an API key without a limit of its own may make; 0 means as many as it likes.", unit="a minute"
+    )
 
     max_causation_depth: int = _setting(
         10,

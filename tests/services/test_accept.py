@@ -14,7 +14,7 @@ from webapp.domain.errors import Unavailable
 from webapp.domain.events import EventDraft, parse_event
 from webapp.live import EventChanged
 from webapp.runtime import Runtime
-from webapp.services import accept, subscriptions
+from webapp.services import groupcommit, subscriptions
 from webapp.services.accept import Acceptor, record_refusal
 from webapp.store.tables import attempts, audit, counters, deliveries, events
 
@@ -101,14 +101,14 @@ def test_leader_waits_for_the_crowd_and_a_lone_request_for_nobody(
     acceptor, sizes = Acceptor(rt), []
     write = acceptor._write
     monkeypatch.setattr(acceptor, "_write", lambda group: (sizes.append(len(group)), write(group)))
-    monkeypatch.setattr(accept, "GATHER_S", 60.0)  # the crowd must end the wait, not the clock
+    monkeypatch.setattr(groupcommit, "GATHER_S", 60.0)  # the crowd must end the wait, not the clock
     acceptor.accept(draft_of(rt), operator)
     assert sizes == [1]
     acceptor._crowd = 20  # as after a commit with so many under way
     with ThreadPoolExecutor(18) as pool:
         list(pool.map(lambda n: acceptor.accept(draft_of(rt, id=f"e-{n}"), operator), range(18)))
     assert sizes == [1, 18]
-    monkeypatch.setattr(accept, "GATHER_S", 0.01)
+    monkeypatch.setattr(groupcommit, "GATHER_S", 0.01)
     acceptor._crowd = 20
     acceptor.accept(draft_of(rt), operator)  # the others are gone: the clock ends the wait
     assert sizes == [1, 18, 1]

@@ -173,7 +173,7 @@ def test_json_content_types_are_accepted(as_publisher: Program, kind: str) -> No
     assert answer.status_code == 202
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "deflate", "x", "gzip, gzip"])
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "x", "gzip, gzip"])
 def test_compressed_body_is_refused(as_publisher: Program, sqlite_rt: Runtime, encoding: str) -> None:
     body = gzip.compress(b'{"type":"order.paid"}')
     answer = as_publisher.send("POST", EVENTS, data=body, headers={"Content-Encoding": encoding})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,11 @@ class HubError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.faults = tuple(faults)
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """What the problem document says beside all that: more members by name."""
+        return {}
 
 
 class Refused(HubError):

@@ -45,17 +45,29 @@ def parse_json(
     body: bytes, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES, max_key: int = MAX_KEY_CHARS
 ) -> Any:
     """The value of a UTF-8 JSON text. Raises ``Refused`` (400, 415 or 422) with JSON Pointers (RFC 6901)."""
+    value, escaped = load_json(body)
+    check_sound(value, escaped, max_depth=max_depth, max_nodes=max_nodes, max_key=max_key)
+    return value
+
+
+def load_json(body: bytes) -> tuple[Any, bool]:
+    """Half of ``parse_json``: the value, which is to be checked still, and whether strings in it were escaped."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _not_utf8(body, f"Byte {error.start} is not UTF-8.") from None
     if text.startswith("\ufeff"):
         raise _not_utf8(body, "The text must not begin with a byte order mark.")
-    value = _loads(text, body)
     # Raw NUL and surrogates cannot get past the decoders, so without an escape no string needs a look.
-    if not _is_sound(value, max_depth, max_nodes, max_key, escaped="\\u" in text):
+    return _loads(text, body), "\\u" in text
+
+
+def check_sound(
+    value: Any, escaped: bool, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES, max_key: int = MAX_KEY_CHARS
+) -> None:
+    """The other half, also for a part of what was loaded. Raises ``Refused``."""
+    if not _is_sound(value, max_depth, max_nodes, max_key, escaped=escaped):
         raise _unsound(value, max_depth, max_nodes, max_key)
-    return value
 
 
 def to_text(value: Any) -> str:

@@ -12,16 +12,28 @@ from webapp.domain.conditions import event_view
 from webapp.domain.events import EventDraft
 from webapp.domain.intake import PLAIN, Ask, ask_of, columns_of
 from webapp.domain.routing import RouteTable, Rule
+from webapp.domain.verdicts import Verdict
 from webapp.runtime import Runtime
+from webapp.services.schemas import SchemaBook
 from webapp.store import audit
 
-PLAIN_EVENT: Mapping[str, Any] = {"deliver_at": None, "depth": 0}
+PLAIN_EVENT: Mapping[str, Any] = {"deliver_at": None, "depth": 0, "problem": None}
+PROBLEM_CHARS = 500
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What an event is judged and routed by: the subscriptions and schemas of one revision."""
+
+    revision: int = -1
+    routes: RouteTable = RouteTable([])  # noqa: RUF009  never changed
+    book: SchemaBook | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The rows of one event, under the routing of one revision."""
+    """The rows of one event, under the rules of one revision."""
 
     revision: int
     matched: tuple[Rule, ...]
@@ -30,6 +42,9 @@ class Plan:
     entries: tuple[Row, ...]  # of the audit log
     asks: Sequence[Ask] = ()  # what quotas have a say in
     is_plain: bool = True  # no policy has a say in it
+    verdict: Verdict | None = None  # how it breaks the schema of its type
+    faults: Sequence[Row] = ()  # what is kept of the verdict
+    deprecation: str | None = None  # of its type
 
     @property
     def uid(self) -> str:
@@ -40,26 +55,44 @@ class Plan:
         """Whether the loop guard holds it."""
         return len(self.entries) > 1
 
+    @property
+    def is_rejected(self) -> bool:
+        """Whether it is kept, but goes nowhere."""
+        return self.verdict is not None and self.verdict.rejected
 
-def plan_event(rt: Runtime, revision: int, routes: RouteTable, draft: EventDraft, actor: Actor) -> Plan:
-    """Route an event and lay out its rows."""
+
+def plan_event(rt: Runtime, rules: Rules, draft: EventDraft, actor: Actor) -> Plan:
+    """Judge and route an event, and lay out its rows."""
+    book, verdict, deprecation = rules.book, None, None
+    if book is not None:
+        verdict, deprecation = book.judge(draft), book.deprecation(draft.type)
+        if verdict is not None and verdict.rejected:
+            return _plan_rejected(rt, rules.revision, draft, actor, verdict)
     now, uid = rt.clock(), rt.new_id("evt")
-    matched = tuple(one.rule for one in routes.route(draft, now) if one.matched)
+    matched = tuple([one.rule for one in rules.routes.route(draft, now) if one.matched])
     due_at = draft.deliver_at or now
     rows = [_delivery_row(uid, rule, rt.new_id("dlv"), now, due_at) for rule in matched]
     is_plain = all(rule.is_plain for rule in matched)
     asks = () if is_plain else _steer(draft, matched, rows, now)
-    entry = audit.entry(
-        id=rt.new_id("aud"),
-        at=now,
-        actor=actor,
-        action="event.published",
-        target_kind="event",
-        target_id=uid,
-        target_name=draft.type,
-        details={"source": draft.source, "id": draft.id or uid, "deliveries": len(rows)},
-    )
-    return Plan(revision, matched, _event_row(uid, draft, actor, len(rows), now), rows, (entry,), asks, is_plain)
+    details = {"source": draft.source, "id": draft.id or uid, "deliveries": len(rows)}
+    entry = _entry(rt, actor, "event.published", uid, draft.type, now, details)
+    event = _event_row(uid, draft, actor, len(rows), now)
+    if verdict is None and deprecation is None:
+        return Plan(rules.revision, matched, event, rows, (entry,), asks, is_plain)
+    faults = () if verdict is None else (_fault_row(uid, None, verdict),)
+    return Plan(rules.revision, matched, event, rows, (entry,), asks, is_plain, verdict, faults, deprecation)
+
+
+def _plan_rejected(rt: Runtime, revision: int, draft: EventDraft, actor: Actor, verdict: Verdict) -> Plan:
+    """It is kept under an id of the hub's, so that the sender may send the mended event under its own."""
+    now, uid = rt.clock(), rt.new_id("evt")
+    told = "; ".join(f"{fault.pointer or '/'}: {fault.message}" for fault in verdict.faults)
+    event = _event_row(uid, draft, actor, 0, now)
+    event = {**PLAIN_EVENT, **event, "id": uid, "problem": f"Schema {verdict.schema_version}: {told}"[:PROBLEM_CHARS]}
+    details = {"source": draft.source, "id": draft.id or uid, "problem": "schema-violation", "faults": verdict.total}
+    entry = _entry(rt, actor, "event.rejected", uid, draft.type, now, details)
+    faults = (_fault_row(uid, draft.id, verdict),)
+    return Plan(revision, (), event, (), (entry,), verdict=verdict, faults=faults)
 
 
 def deepened(plan: Plan, depth: int, most: int, entry_id: str) -> Plan:
@@ -103,6 +136,15 @@ def _steer(draft: EventDraft, matched: Sequence[Rule], rows: list[Row], now: dat
     return asks
 
 
+def _entry(
+    rt: Runtime, actor: Actor, action: str, uid: str, type_name: str, now: datetime, details: Mapping[str, Any]
+) -> Row:
+    return audit.entry(
+        id=rt.new_id("aud"), at=now, actor=actor, action=action, target_kind="event", target_id=uid,
+        target_name=type_name, details=details,
+    )  # fmt: skip
+
+
 def _event_row(uid: str, draft: EventDraft, actor: Actor, total: int, now: datetime) -> Row:
     row = {
         "uid": uid,
@@ -123,6 +165,17 @@ def _event_row(uid: str, draft: EventDraft, actor: Actor, total: int, now: datet
         "open": total,
     }
     return row if draft.deliver_at is None else {**row, **PLAIN_EVENT, "deliver_at": draft.deliver_at}
+
+
+def _fault_row(uid: str, sent_id: str | None, verdict: Verdict) -> Row:
+    return {
+        "event_uid": uid,
+        "verdict": "rejected" if verdict.rejected else "warned",
+        "sent_id": sent_id,
+        "schema_version": verdict.schema_version,
+        "faults": [{"pointer": one.pointer, "code": one.code, "message": one.message} for one in verdict.faults],
+        "total": verdict.total,
+    }
 
 
 def _delivery_row(event_uid: str, rule: Rule, id: str, now: datetime, due_at: datetime) -> Row:

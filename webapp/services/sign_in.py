@@ -164,6 +164,7 @@ class Key:
     id: str
     name: str
     role: Role
+    rate_limit: int | None = None  # requests a minute, when it has a limit of its own
 
 
 class KeyRing:
@@ -187,7 +188,7 @@ class KeyRing:
             return None
         if len(self._known) >= KEYS_CACHED:
             self._known.clear()
-        key = Key(row.id, row.name, row.role)
+        key = Key(row.id, row.name, row.role, row.rate_limit)
         self._known[secret] = (now, key)
         if row.last_used_at is not None:
             self._touched.setdefault(key.id, row.last_used_at)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from webapp.store.bulk import Part, insert_parts
 from webapp.store.counters import ADD, Key, count_rows
 from webapp.store.engine import within
-from webapp.store.tables import audit, counters, deliveries, subscriptions
+from webapp.store.tables import audit, counters, deliveries, event_faults, subscriptions
 
 
 def insert_accepted(
@@ -19,9 +19,11 @@ def insert_accepted(
     new_deliveries: Sequence[dict[str, Any]],
     entries: Sequence[dict[str, Any]],
     counts: Counter[Key],
+    faults: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Insert what belongs to events just inserted: deliveries (all rows with the same keys), audit entries, counts."""
-    parts = [Part(deliveries, new_deliveries), Part(audit, entries), Part(counters, count_rows(counts), ADD)]
+    parts = [Part(deliveries, new_deliveries), Part(audit, entries), Part(event_faults, faults)]
+    parts.append(Part(counters, count_rows(counts), ADD))
     insert_parts(conn, parts)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from webapp.domain.errors import Conflict, NotFound
 from webapp.domain.events import Event
@@ -34,15 +35,31 @@ def find_by_sender(conn: Connection, senders: Sequence[Sender]) -> dict[Sender, 
     """The stored events of these (source, id) pairs."""
     if not senders:
         return {}
-    wanted = or_(*(and_(events.c.source == source, events.c.id == id) for source, id in senders))
-    return {(row.source, row.id): row for row in conn.execute(select(events).where(wanted))}
+    source, id = _listed(conn, senders)
+    found = select(events).where(events.c.source == source, events.c.id == id)
+    return {(row.source, row.id): row for row in conn.execute(found)}
+
+
+def _listed(conn: Connection, senders: Sequence[Sender]) -> tuple[ColumnElement[str], ColumnElement[str]]:
+    """Two columns of a table of these pairs, which has as few parameters as one of a single pair."""
+    if conn.dialect.name == "sqlite":
+        pairs = func.json_each(bindparam(None, json.dumps(senders), Text)).table_valued("value", name="pairs")
+        return func.json_extract(pairs.c.value, "$[0]"), func.json_extract(pairs.c.value, "$[1]")
+    columns = [bindparam(None, list(column), ARRAY(Text)) for column in zip(*senders, strict=True)]
+    pairs = func.unnest(*columns).table_valued("source", "id", name="pairs").render_derived()
+    return pairs.c.source, pairs.c.id
 
 
 def count_duplicates(conn: Connection, times: Mapping[str, int], at: datetime) -> None:
     """Remember on the originals (by uid) that they were sent again."""
-    for uid, n in sorted(times.items()):
-        statement = update(events).where(events.c.uid == uid)
-        conn.execute(statement.values(duplicates=events.c.duplicates + n, duplicate_at=at))
+    statement = update(events).where(events.c.uid == bindparam("of"))
+    statement = statement.values(duplicates=events.c.duplicates + bindparam("n"), duplicate_at=at)
+    conn.execute(statement, [{"of": uid, "n": n} for uid, n in sorted(times.items())])
+
+
+def is_open(conn: Connection, uid: str) -> bool:
+    """Whether a delivery of it has not ended."""
+    return bool(conn.execute(select(events.c.open > 0).where(events.c.uid == uid)).scalar())
 
 
 def get_event_row(conn: Connection, key: str, source: str | None = None) -> Row[Any]:

@@ -17,6 +17,7 @@ from webapp.domain.access import GRANTS, Actor
 from webapp.domain.errors import Forbidden, Refused, Unauthenticated
 from webapp.services import sign_in as sessions
 from webapp.services.accounts import KEY_PREFIX
+from webapp.services.rate_limits import Allowance, TooManyRequests
 from webapp.services.sign_in import Key, KeyRing, Visit
 from webapp.web.context import get_hub, get_runtime
 from webapp.web.edge import ENDPOINT, ID
@@ -73,6 +74,8 @@ def guard() -> ResponseReturnValue | None:
         actor = find_actor()
         if actor is None:
             return _ask_to_sign_in()
+        if "limit" in g:
+            _spend(actor, g.limit)
         if verb is None or not actor.can(verb):
             raise Forbidden(f"Your role ({actor.role}) does not allow this.")
     check_request(is_machine_path())
@@ -117,13 +120,34 @@ def _actor_of_machine() -> Actor | None:
     scheme, _, secret = header.partition(" ")
     if scheme.lower() != "bearer" or not secret.startswith(KEY_PREFIX) or len(secret) > 200:
         return None
-    keys = get_hub().keys
+    hub = get_hub()
+    keys = hub.keys
     key = keys.find(secret)
     if key is None:
         return None
+    if limit := key.rate_limit or hub.rt.settings.rate_limit:
+        g.limit = limit
     if keys.is_stale(key):
         _touch_later(keys, key)
     return Actor("key", key.id, key.name, key.role, asked.remote_addr or "", asked.environ.get(ID, ""))
+
+
+def _spend(actor: Actor, limit: int) -> None:
+    """Count the request; the answer says what is left. Raises ``TooManyRequests``."""
+    try:
+        allowance = get_hub().limiter.spend(actor.id, limit)
+    except TooManyRequests as error:
+        _tell_later(error.allowance)
+        raise
+    if allowance is not None:
+        _tell_later(allowance)
+
+
+def _tell_later(allowance: Allowance) -> None:
+    @after_this_request
+    def tell(response: Response) -> Response:
+        response.headers.update(allowance.headers)
+        return response
 
 
 def _touch_later(keys: KeyRing, key: Key) -> None:

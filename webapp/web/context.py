@@ -9,6 +9,8 @@ from flask import Flask, current_app
 
 from webapp.runtime import Runtime
 from webapp.services.accept import Acceptor
+from webapp.services.patience import Patience
+from webapp.services.rate_limits import RateLimiter
 from webapp.services.sign_in import KeyRing
 
 NAME = "signalbox"
@@ -20,6 +22,8 @@ class Hub:
     def __init__(self, rt: Runtime) -> None:
         self.rt = rt
         self.keys = KeyRing(rt)
+        self.limiter = RateLimiter(rt.settings.redis_url)
+        self.patience = Patience(rt, max(1, rt.settings.web_threads // 4))
         self._acceptor: Acceptor | None = None
         self._building = threading.Lock()
 

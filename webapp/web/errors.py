@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from webapp.domain.errors import Fault, Forbidden, HubError, Unauthenticated, Unavailable
+from webapp.services.idempotency import StillRunning
+from webapp.services.rate_limits import TooManyRequests
 from webapp.services.sign_in import TooManyFailures
 from webapp.web import render
 from webapp.web.auth import is_machine_path, request_id
@@ -39,6 +42,7 @@ SLUG_OF_STATUS = {
     500: "internal-error",
     503: "storage-unavailable",
 }
+HEADERS_OF_SLUG = {"unsupported-content-encoding": {"Accept-Encoding": "gzip"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class Trouble:
     title: str
     detail: str
     faults: tuple[Fault, ...] = ()
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The problem document."""
@@ -61,9 +66,10 @@ class Trouble:
             "detail": self.detail,
             "instance": request.path[:200],
             "request_id": request_id(),
+            **self.members,
         }
         if self.faults:
-            document["errors"] = [{"pointer": f.pointer, "code": f.code, "message": f.message} for f in self.faults]
+            document["errors"] = faults_json(self.faults)
         return document
 
 
@@ -77,18 +83,35 @@ def install(app: Flask) -> None:
 
 def answer_refusal(error: HubError) -> Response:
     """What the hub refuses on purpose."""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = dict(HEADERS_OF_SLUG.get(error.slug, {}))
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="Signalbox"'
-    if isinstance(error, TooManyFailures):
+    if isinstance(error, TooManyFailures | TooManyRequests | StillRunning):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_S)
         log.error("storage unavailable: %s", error.__cause__ or error, extra={"request_id": request_id()})
     if isinstance(error, Forbidden):
         log.info("refused: %s", error.detail, extra={"action": "forbidden", "request_id": request_id()})
-    title = PROBLEMS[error.slug].title if error.slug in PROBLEMS else error.title
-    return answer(Trouble(error.slug, error.status, title, error.detail, error.faults, headers))
+    return answer(
+        Trouble(error.slug, error.status, _title_of(error), error.detail, error.faults, headers, error.members)
+    )
+
+
+def item_problem(error: HubError) -> dict[str, Any]:
+    """The problem document of one item of a request: without what belongs to the request."""
+    document = {"type": f"/problems/{error.slug}", "title": _title_of(error), "status": error.status}
+    document |= {"detail": error.detail, **error.members}
+    return document | ({"errors": faults_json(error.faults)} if error.faults else {})
+
+
+def faults_json(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    """As every problem document lists them."""
+    return [{"pointer": one.pointer, "code": one.code, "message": one.message} for one in faults]
+
+
+def _title_of(error: HubError) -> str:
+    return PROBLEMS[error.slug].title if error.slug in PROBLEMS else error.title
 
 
 def answer_bad_form(error: CSRFError) -> Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,9 @@ from webapp.web.context import get_runtime
 from webapp.web.security import csrf
 
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
+ENCODINGS = ("", "identity", "gzip", "x-gzip")
+GZIP, GZIP_MEMBERS = 16 + zlib.MAX_WBITS, 16
 FORM = "application/x-www-form-urlencoded"
 UTF8 = frozenset({"", "utf-8", "utf8"})
 MAX_FIELDS = 100
@@ -33,22 +37,33 @@ def read_json() -> Any:
     return parse_json(read_body(settings.max_body_bytes), max_depth=settings.max_json_depth)
 
 
-def read_body(limit: int) -> bytes:
-    """The body of a JSON request, never more than the limit; a chunked one is counted while it is read."""
+def read_body(limit: int, kinds: Sequence[str] = (JSON,)) -> bytes:
+    """The body of a request of one of these types, never more than the limit; a chunked one is counted while it is read.
+
+    A compressed one is inflated up to the same limit and no further, whatever it would become.
+    """
     asked: Request = request._get_current_object()  # type: ignore[attr-defined]
     environ = asked.environ
     kind = environ.get("CONTENT_TYPE", "")
-    if kind != JSON:
-        _check_media_type(kind)
+    if kind not in kinds:
+        _check_media_type(kind, kinds)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise Refused("unsupported-content-encoding", "Send the body uncompressed.", status=415)
+    if encoding not in ENCODINGS:
+        detail = "Send the body as it is, or with Content-Encoding: gzip."
+        raise Refused("unsupported-content-encoding", detail, status=415)
     if (asked.content_length or 0) > limit:
         raise too_large(limit)
-    body = asked.get_data(cache=False)
+    body = read_raw(asked, limit)
     if len(body) > limit:  # chunked: Werkzeug stops reading one byte behind the limit, without a word
         raise too_large(limit)
-    return body
+    return body if encoding in ("", "identity") else _inflated(body, limit)
+
+
+def read_raw(asked: Request, limit: int, *, cache: bool = False) -> bytes:
+    """The body as it came, cut off one byte behind the limit."""
+    if asked.max_content_length != limit + 1:
+        asked.max_content_length = limit + 1
+    return asked.get_data(cache=cache)
 
 
 def too_large(limit: int) -> Refused:
@@ -56,10 +71,33 @@ def too_large(limit: int) -> Refused:
     return Refused("payload-too-large", f"The body may have {limit} bytes at most.", status=413)
 
 
-def _check_media_type(kind: str) -> None:
+def _inflated(body: bytes, limit: int) -> bytes:
+    """What gzip packed, which may be a few members one after the other. Stops one byte behind the limit."""
+    plain = bytearray()
+    try:
+        for _ in range(GZIP_MEMBERS):
+            stream = zlib.decompressobj(GZIP)
+            plain += stream.decompress(body, limit + 1 - len(plain))
+            if len(plain) > limit:
+                raise too_large(limit)
+            if not stream.eof:
+                raise _not_gzip("ends too early")
+            body = stream.unused_data
+            if not body:
+                return bytes(plain)
+    except zlib.error:
+        pass
+    raise _not_gzip("is not gzip")
+
+
+def _not_gzip(what: str) -> Refused:
+    return Refused("invalid-content-encoding", f"The body {what}, though its Content-Encoding says gzip.", status=400)
+
+
+def _check_media_type(kind: str, kinds: Sequence[str]) -> None:
     mimetype, options = parse_options_header(kind)
-    if mimetype.lower() != JSON or options.get("charset", "").lower() not in UTF8:
-        detail = "Send 'Content-Type: application/json' with UTF-8."
+    if mimetype.lower() not in kinds or options.get("charset", "").lower() not in UTF8:
+        detail = f"Send 'Content-Type: {' or '.join(kinds)}' with UTF-8."
         raise Refused("unsupported-media-type", detail, status=415)
 
 

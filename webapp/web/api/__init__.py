@@ -2,7 +2,9 @@
 
 from webapp.web.api import (
     backtest,
+    batch,
     bulk,
+    cloudevents,
     deliveries,
     errors,
     events,
@@ -18,8 +20,10 @@ from webapp.web.api.blueprint import bp
 
 __all__ = [
     "backtest",
+    "batch",
     "bp",
     "bulk",
+    "cloudevents",
     "deliveries",
     "errors",
     "events",

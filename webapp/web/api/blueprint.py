@@ -42,6 +42,7 @@ class Operation:
     headers: Sequence[str] = ()  # request headers that matter
     description: str = ""
     body_required: bool = True
+    body_types: Mapping[str, str] = field(default_factory=dict)  # other types of the body, each with a word on it
     content_type: str = JSON
     extra: dict[str, Any] = field(default_factory=dict)
 

@@ -19,11 +19,15 @@ from webapp.store.events import get_event_row
 from webapp.store.status import status_json
 from webapp.web import auth
 from webapp.web.api.blueprint import CURSOR, LIMIT, SINCE, UNTIL, answer, answer_page, bp, operation
+from webapp.web.api.once import once
+from webapp.web.api.prefer import answer_when_ended, seconds_to_wait
 from webapp.web.api.refusals import Refusals
 from webapp.web.context import get_hub, get_runtime
+from webapp.web.errors import faults_json
 from webapp.web.requests import Param, choice_of, read_body, read_query, text_of
 
 HEAD_CHARS = 200
+DEPRECATED = {"Deprecation": "true"}
 NOT_IN_SOURCES = re.compile(r"[^\x21-\x7e]+")
 SOURCE = Param("source", text_of, "Only events of this source; tells events apart that have the same id.")
 FILTERS = (
@@ -43,12 +47,16 @@ refusals = Refusals()
 @operation(
     "Publish an event",
     "events",
-    {202: "Accepted"},
+    {200: "EventStatus", 202: "Accepted"},
     body="EventDraft",
-    problems=(400, 413, 415, 422, 503),
+    headers=("Idempotency-Key", "Prefer", "Content-Encoding"),
+    problems=(400, 409, 413, 415, 422, 429, 503),
     description="Answered when the event and its deliveries are on disk. A known (source, id) is not stored again: "
-    "the answer then describes the original and says `duplicate: true`.",
+    "the answer then describes the original and says `duplicate: true`. With `Prefer: wait=10` the answer waits up to "
+    "10 s (30 at most) for the event to end: 200 with its status document if it did. An event that breaks the schema of "
+    "its type is 422, kept as rejected under `event_id`.",
 )
+@once()
 def publish() -> Response:
     """Accept one event."""
     read_query()
@@ -59,9 +67,12 @@ def publish() -> Response:
         document = parse_json(body, max_depth=settings.max_json_depth)
         draft = parse_event(document, default_source=source_of(actor), now=hub.rt.clock())
     except Refused as error:
-        _note_refusal(actor, error, body)
+        note_refusal(actor, error, body)
         raise
-    return answer(_accepted(hub.acceptor.accept(draft, actor)), 202)
+    accepted = hub.acceptor.accept(draft, actor)
+    response = answer(accepted_json(accepted), 202, None if accepted.deprecation is None else DEPRECATED)
+    seconds = seconds_to_wait()
+    return response if seconds is None else answer_when_ended(accepted.uid, seconds, response)
 
 
 @bp.get("/events")
@@ -133,9 +144,10 @@ def links_of_delivery(delivery_id: str) -> dict[str, str]:
     return {"self": f"/api/v1/deliveries/{delivery_id}", "page": f"/deliveries/{delivery_id}"}
 
 
-def _accepted(accepted: Accepted) -> dict[str, Any]:
+def accepted_json(accepted: Accepted) -> dict[str, Any]:
+    """What a publisher is answered."""
     names = {one.subscription_id: one.subscription_name for one in accepted.deliveries}
-    return {
+    document = {
         "id": accepted.id,
         "uid": accepted.uid,
         "duplicate": accepted.duplicate,
@@ -153,6 +165,11 @@ def _accepted(accepted: Accepted) -> dict[str, Any]:
         ],
         "links": links_of_event(accepted.uid),
     }
+    if accepted.warnings:
+        document["warnings"] = faults_json(accepted.warnings)
+    if accepted.deprecation is not None:
+        document["deprecation"] = accepted.deprecation
+    return document
 
 
 def source_of(actor: Actor) -> str:
@@ -160,15 +177,15 @@ def source_of(actor: Actor) -> str:
     return NOT_IN_SOURCES.sub("-", actor.name)[:200]
 
 
-def _note_refusal(actor: Actor, error: HubError, body: bytes) -> None:
-    """Nothing vanishes: a refused event leaves a trace, but a flood of them does not flood the audit log."""
+def note_refusal(actor: Actor, error: HubError, body: bytes, count: int = 1) -> None:
+    """Nothing vanishes: what was refused leaves a trace, but a flood of it does not flood the audit log."""
     rt = get_runtime()
     if not refusals.may_note(actor.id):
         return
     head = body[:HEAD_CHARS].decode("utf-8", "replace")
     clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in head)
     try:
-        record_refusal(rt, actor, error.slug, error.faults, clean)
+        record_refusal(rt, actor, error.slug, error.faults, clean, count)
     except HubError:  # the refusal itself matters more than its trace
         return
 
@@ -227,6 +244,8 @@ SCHEMAS: dict[str, Any] = {
                     },
                 },
             },
+            "warnings": {"$ref": "#/components/schemas/Warnings"},
+            "deprecation": {"type": "string", "description": "Its type is deprecated: what to use instead."},
             "links": {"$ref": "#/components/schemas/Links"},
         },
     },

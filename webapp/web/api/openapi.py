@@ -12,7 +12,9 @@ from werkzeug.routing import Rule
 from webapp.web import auth
 from webapp.web.api import (
     backtest,
+    batch,
     bulk,
+    cloudevents,
     deliveries,
     errors,
     events,
@@ -132,7 +134,9 @@ def _operation(note: Operation, rule: Rule, is_public: bool) -> dict[str, Any]:
     if parameters:
         found["parameters"] = parameters
     if note.body:
-        content = {"application/json": {"schema": _ref(note.body)}}
+        content: dict[str, Any] = {"application/json": {"schema": _ref(note.body)}}
+        for kind, told in note.body_types.items():
+            content[kind] = {"schema": {"type": "string", "description": told}}
         found["requestBody"] = {"required": note.body_required, "content": content}
     if is_public:
         found["security"] = []
@@ -164,7 +168,20 @@ def _answers(note: Operation, rule: Rule, is_public: bool) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": PROBLEM, "Description": {"type": "object", "required": ["openapi", "paths"]}}
-    for module in (events, explain, deliveries, errors, subscriptions, schedules, backtest, health, bulk, reroute):
+    for module in (
+        events,
+        cloudevents,
+        batch,
+        explain,
+        deliveries,
+        errors,
+        subscriptions,
+        schedules,
+        backtest,
+        health,
+        bulk,
+        reroute,
+    ):
         schemas |= module.SCHEMAS
     for noun in ("Event", "Delivery", "Error", "Subscription", "Schedule", "Bulk", "BulkError"):
         schemas[f"{noun}List"] = _list_of(noun)
