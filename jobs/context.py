@@ -10,7 +10,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jobs.handlers.base import EventHandler
     from jobs.outbound import Outbound
     from jobs.runner import Ending
+    from webapp.domain.events import Event
 
 HEAD_LINES = 500  # of an attempt are kept as they come
 TAIL_LINES = 500  # of what follows are kept when the attempt is over
@@ -52,6 +53,7 @@ class Tools:
     read_state: ReadState
     read_secrets: ReadSecrets
     publish: Publish
+    commands: Mapping[str, str] = field(default_factory=dict)  # programs that may be run, by name
 
 
 class Context:
@@ -72,9 +74,11 @@ class Context:
         "_tools",
         "attempt",
         "cancelled",
+        "carrier_id",
         "deadline",
         "delivery_id",
         "event_uid",
+        "events",
         "subscription_id",
     )
 
@@ -88,9 +92,12 @@ class Context:
         deadline: datetime,
         tools: Tools,
         prolong: Prolong = float,
+        carrier_id: str | None = None,
     ) -> None:
-        self.delivery_id = delivery_id  # the same on every try: use it as idempotency key
+        self.delivery_id = delivery_id  # the same on every try: use it as idempotency key; of a batch, its name
+        self.carrier_id = carrier_id or delivery_id  # the delivery whose page has progress and log lines
         self.event_uid = event_uid
+        self.events: Sequence[Event] = ()  # of this call
         self.subscription_id = subscription_id
         self.attempt = attempt  # from 1
         self.deadline = deadline  # the attempt is cut off here
@@ -112,6 +119,11 @@ class Context:
     def http(self) -> Outbound:
         """The outgoing HTTP client: time limits, a size cap, no private addresses."""
         return self._tools.http
+
+    @property
+    def commands(self) -> Mapping[str, str]:
+        """Paths of the programs that may be run here, by name."""
+        return self._tools.commands
 
     @property
     def state(self) -> HandlerState:

@@ -11,11 +11,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from jobs.batching import due_together, run_batch, without_details
 from jobs.capture import CURRENT
 from jobs.context import Context, TimeIsUp, Tools
 from jobs.runner import (
@@ -29,7 +30,8 @@ from jobs.runner import (
     too_late_ending,
     with_state,
 )
-from webapp.domain.lifecycle import CancelEnd
+from webapp.domain.gathering import name_of
+from webapp.domain.lifecycle import CancelEnd, State
 from webapp.domain.outcomes import Done, Skip
 from webapp.services.cause import CAUSE
 from webapp.store.deliveries import Claimed, Finished
@@ -48,7 +50,7 @@ LOOK_AHEAD_S = 0.1  # claim what is likely to be started within this
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A delivery whose handler is running."""
+    """A delivery whose handler is running, or a batch of them in one call."""
 
     claimed: Claimed
     ctx: Context
@@ -56,7 +58,9 @@ class Flight:
     deadline: float  # monotonic
     task: asyncio.Task[None] | None = None
     extended_s: float = 0.0  # of the deadline, by the handler itself
-    stop_by: float | None = None  # monotonic; set when its cancellation was asked for
+    apart: dict[str, Ending] = field(default_factory=dict)  # of a batch: who ended by itself
+    asked: set[str] = field(default_factory=set)  # those of its deliveries that are to be cancelled
+    stop_by: float | None = None  # monotonic; set when the cancellation of all of it was asked for
     told_to_stop: bool = False
     timed_out: bool = False
     landed: bool = False
@@ -77,20 +81,39 @@ class Flight:
         """Whether its time limit has passed (it may also be that it was cancelled)."""
         return self.stop_by is None or time.monotonic() > self.deadline
 
-    def conclude(self, ending: Ending, at: datetime, roll: float, how: CancelEnd) -> Finished:
-        """What is to be recorded. A cancellation that was asked for takes the place of every end but a good one."""
+    def conclude(self, ending: Ending, at: datetime, roll: float, how: CancelEnd) -> tuple[Finished, ...]:
+        """What is to be recorded, of each of its deliveries. What the handler remembers, it remembers once."""
+        changes = self.ctx.changes
+        together = [one for one in self.claimed.members if one.id not in self.apart]
+        rows = [
+            self._conclude(one, self.apart[one.id], at, roll, how)
+            for one in self.claimed.members
+            if one.id in self.apart
+        ]
+        for place, one in enumerate(together):
+            row = self._conclude(one, without_details(ending) if place else ending, at, roll, how)
+            is_stopped = row.settlement.state is State.CANCELLED
+            rows.append(row if not changes or is_stopped else with_state(row, () if place else changes, roll))
+        return due_together(rows) if len(rows) > 1 else tuple(rows)
+
+    def _conclude(self, one: Claimed, ending: Ending, at: datetime, roll: float, how: CancelEnd) -> Finished:
+        """A cancellation that was asked for takes the place of every end but a good one."""
         if self.stop_by is not None and not isinstance(ending.outcome, Done | Skip):
-            return conclude_stopped(self.claimed, ending, how, self.started_at, at)
-        finished = conclude(self.claimed, ending, self.started_at, at, roll)
-        return with_state(finished, changes, roll) if (changes := self.ctx.changes) else finished
+            return conclude_stopped(one, ending, how, self.started_at, at)
+        return conclude(one, ending, self.started_at, at, roll)
 
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """An attempt that is over, with the context that may still hold its last words."""
+    """An attempt that is over, with the context that may still hold its last words. Of a batch, an attempt of each."""
 
-    finished: Finished
+    rows: tuple[Finished, ...]
     ctx: Context
+
+    @property
+    def finished(self) -> Finished:
+        """Of the delivery that was claimed."""
+        return next(row for row in self.rows if row.claimed.id == self.ctx.carrier_id)
 
 
 class FlightLoop:
@@ -115,6 +138,7 @@ class FlightLoop:
         self._concurrency = concurrency
         self._look_ahead = look_ahead
         self._ready: deque[Claimed] = deque()
+        self._mates: set[str] = set()  # those of ``owned`` that fly with another
         self._mean_run_s = 1.0  # of recent attempts: how far to look ahead
         self._space = threading.Condition()
         self.on_extended: Callable[[Flight], None] = lambda _: None  # who else must know of a later deadline
@@ -130,13 +154,14 @@ class FlightLoop:
 
     def take(self, batch: Sequence[Claimed]) -> None:
         """Run these, as slots become free."""
-        self.owned.update((claimed.id, claimed) for claimed in batch)
+        self.owned.update((one.id, one) for claimed in batch for one in (*claimed.mates, claimed))
+        self._mates.update(one.id for claimed in batch for one in claimed.mates)
         self.loop.call_soon_threadsafe(self._enqueue, batch)
 
     def room(self) -> int:
         """How many deliveries to claim now: free slots, and a little ahead when handlers are quick."""
         ahead = min(self._look_ahead, int(self._concurrency * LOOK_AHEAD_S / self._mean_run_s))
-        room = max(0, self._concurrency + ahead - len(self.owned))
+        room = max(0, self._concurrency + ahead - (len(self.owned) - len(self._mates)))
         return room if ahead < self._look_ahead or room >= self._look_ahead // 2 else 0
 
     def wait_for_room(self, timeout: float) -> int:
@@ -161,26 +186,28 @@ class FlightLoop:
 
     def undone(self) -> set[str]:
         """What runs or waits for its turn; the rest of ``owned`` is on its way to be recorded."""
-        return {*self.flights, *(claimed.id for claimed in list(self._ready))}
+        calls = [*(flight.claimed for flight in list(self.flights.values())), *list(self._ready)]
+        return {one.id for claimed in calls for one in claimed.members}
 
     def forget(self, ids: Sequence[str]) -> None:
         """These are recorded or no longer ours."""
         with self._space:
             for id in ids:
                 self.owned.pop(id, None)
+                self._mates.discard(id)
             self._space.notify_all()
 
     def drop(self, ids: Sequence[str]) -> None:
-        """Stop these and forget them: they were taken away from us."""
-        self.forget(ids)
+        """Stop these and forget them: they were taken away from us. A batch without its carrier is not ours either."""
+        self.forget([one.id for id in ids if (claimed := self.owned.get(id)) for one in claimed.members])
         self.loop.call_soon_threadsafe(self._drop, frozenset(ids))
 
     def cancel(self, ids: Sequence[str]) -> None:
         """The end of these was asked for: tell them once; who has not ended ``STOP_GRACE_S`` later is left behind."""
         if not ids:
             return
-        for id in ids:
-            self._ask(self.flights.get(id))  # here, not in the loop: a blocked loop is what the watchdog is for
+        for flight in list(self.flights.values()):
+            self._ask(flight, ids)  # here, not in the loop: a blocked loop is what the watchdog is for
         self.loop.call_soon_threadsafe(self._cancel, frozenset(ids))
 
     def stop(self) -> None:
@@ -232,7 +259,8 @@ class FlightLoop:
 
     def _context(self, claimed: Claimed, now: datetime, prolong: Callable[[float], float]) -> Context:
         return Context(
-            delivery_id=claimed.id,
+            delivery_id=name_of([one.id for one in claimed.members]) if claimed.is_batched else claimed.id,
+            carrier_id=claimed.id,
             event_uid=claimed.event_uid,
             subscription_id=claimed.subscription_id,
             attempt=claimed.attempt,
@@ -244,9 +272,14 @@ class FlightLoop:
     async def _fly(self, flight: Flight) -> None:
         CURRENT.set(flight.ctx)  # of this task and of the threads that it asks for help
         CAUSE.set(flight.claimed.event_uid)
-        ending = too_late_ending(flight.claimed, flight.started_at)
-        ending = ending or await run_attempt(flight.claimed, flight.ctx, self._find)
+        ending = too_late_ending(flight.claimed.members[-1], flight.started_at)  # a batch is as old as its youngest
+        ending = ending or await self._run_handler(flight)
         self._touch_down(flight, timed_out_ending(flight.limit) if flight.timed_out else ending)
+
+    async def _run_handler(self, flight: Flight) -> Ending:
+        if flight.claimed.is_batched:
+            return await run_batch(flight.claimed, flight.ctx, self._find, flight.apart)
+        return await run_attempt(flight.claimed, flight.ctx, self._find)
 
     def _prolong(self, flight: Flight, seconds: float) -> float:
         """Move the deadline of a running attempt, as far as that is allowed. From any thread."""
@@ -259,26 +292,38 @@ class FlightLoop:
         self.on_extended(flight)
         return granted
 
-    def _ask(self, flight: Flight | None) -> None:
-        if flight is not None and flight.stop_by is None:
+    def _ask(self, flight: Flight, ids: Collection[str]) -> None:
+        """It is told when no delivery of it is wanted any more; one of a batch that runs cannot be taken out."""
+        members = {one.id for one in flight.claimed.members}
+        flight.asked |= members.intersection(ids)
+        if flight.asked == members and flight.stop_by is None:
             flight.stop_by = time.monotonic() + STOP_GRACE_S
             flight.ctx.cancelled = True
 
     def _cancel(self, ids: frozenset[str]) -> None:
-        for claimed in [one for one in self._ready if one.id in ids]:
+        for claimed in [one for one in self._ready if ids.intersection(member.id for member in one.members)]:
             self._ready.remove(claimed)
-            self._land_unstarted(claimed)
-        for id in ids & self.flights.keys():
-            flight = self.flights[id]
-            self._ask(flight)
-            if flight.task is not None and not flight.told_to_stop:
+            self._cancel_unstarted(claimed, ids)
+        for flight in list(self.flights.values()):
+            self._ask(flight, ids)
+            if flight.stop_by is not None and flight.task is not None and not flight.told_to_stop:
                 flight.told_to_stop = True
                 flight.task.cancel()
+
+    def _cancel_unstarted(self, claimed: Claimed, ids: frozenset[str]) -> None:
+        left = [one for one in claimed.members if one.id not in ids]
+        if left:
+            first = self.owned[left[0].id] = replace(left[0], mates=tuple(left[1:]))
+            self._mates.discard(first.id)
+            self._ready.append(first)
+        for one in claimed.members:
+            if one.id in ids:
+                self._land_unstarted(replace(one, mates=()))
 
     def _land_unstarted(self, claimed: Claimed) -> None:
         now = self._tools.clock()
         ctx = self._context(claimed, now, float)
-        self._land(Landing(conclude_stopped(claimed, STOPPED, CancelEnd.BEFORE_START, now, now), ctx))
+        self._land(Landing((conclude_stopped(claimed, STOPPED, CancelEnd.BEFORE_START, now, now),), ctx))
 
     def _touch_down(self, flight: Flight, ending: Ending, how: CancelEnd = CancelEnd.COOPERATIVE) -> None:
         if flight.landed:

@@ -52,7 +52,7 @@ class Recorder:
     def touched(self, ctx: Context) -> None:
         """A running attempt has something to say. From any thread."""
         with self._touched_lock:
-            self._touched[ctx.delivery_id] = ctx
+            self._touched[ctx.carrier_id] = ctx
 
     def stop(self, timeout: float) -> None:
         """Write down what is there, then end."""
@@ -64,7 +64,7 @@ class Recorder:
             batch, is_last = self._gather()
             self._report([landing.ctx for landing in batch])
             if batch:
-                self._record([landing.finished for landing in batch])
+                self._record([row for landing in batch for row in landing.rows])
             if is_last:
                 return
 
@@ -154,7 +154,7 @@ class Recorder:
             with self._touched_lock:
                 touched, self._touched = self._touched, {}
         said = [(ctx, *ctx.close()) for ctx in ending]
-        ended = {ctx.delivery_id for ctx in ending}
+        ended = {ctx.carrier_id for ctx in ending}
         said += [(ctx, *ctx.take()) for id, ctx in touched.items() if id not in ended]
         said = [one for one in said if one[1] or one[2]]
         if said:
@@ -162,12 +162,12 @@ class Recorder:
 
     def _write(self, said: Sequence[tuple[Context, Any, Any]]) -> None:
         progress = [
-            {"id": ctx.delivery_id, "attempt": ctx.attempt, "done": at[0], "total": at[1], "message": at[2]}
+            {"id": ctx.carrier_id, "attempt": ctx.attempt, "done": at[0], "total": at[1], "message": at[2]}
             for ctx, _, at in said
             if at
         ]
         lines = [
-            {"delivery_id": ctx.delivery_id, "attempt": ctx.attempt, "at": at, "level": level, "text": text}
+            {"delivery_id": ctx.carrier_id, "attempt": ctx.attempt, "at": at, "level": level, "text": text}
             for ctx, spoken, _ in said
             for at, level, text in spoken
         ]

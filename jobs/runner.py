@@ -59,6 +59,7 @@ async def run_attempt(claimed: Claimed, ctx: Context, find: Find) -> Ending:
         return missing_ending(claimed.handler)
     try:
         event = transformed(claimed.event, claimed.transform)
+        ctx.events = (event,)
         options = await ctx.prepare(claimed.options, handler)
         return ctx.masked(returned_ending(await handler(options).handle(event, ctx)))
     except BaseException as error:  # noqa: BLE001  SystemExit and friends must not stop the worker

@@ -43,14 +43,13 @@ class Watchdog:
         self._arm_at = 0.0
         self._rearm_s = REARM_S
 
-    def allow_held(self, seconds: float, *, from_now_on: bool = True) -> None:
-        """How long the interpreter may be held by code in C, at any time or (``from_now_on`` false) counted once."""
+    def allow_held(self, seconds: float) -> None:
+        """How long the interpreter may be held by code in C, at any time."""
         self._held_limit_s = seconds
-        self._rearm_s = REARM_S if from_now_on else float("inf")
 
-    def move_held(self, seconds: float) -> None:
-        """The one delivery of this process got more time: the timer in C is set anew. From any thread."""
-        self._held_limit_s = seconds
+    def allow_held_once(self, seconds: float) -> None:
+        """The same for a process with one delivery at a time: counted from now, until told anew. From any thread."""
+        self._held_limit_s, self._rearm_s = seconds, float("inf")
         self._arm_at = 0.0
         self._arm()
 
@@ -109,8 +108,8 @@ class Watchdog:
         frame = sys._current_frames().get(self._flights.thread.ident or 0)
         stack = frames_of_thread(frame) if frame else None
         ending = timed_out_ending(flight.limit, "; it blocked the event loop", stack) if flight.is_overdue else STOPPED
-        finished = flight.conclude(ending, self._rt.clock(), self._rt.roll(), CancelEnd.KILLED)
-        self._land(Landing(finished, flight.ctx))
-        self._flights.forget([flight.claimed.id])
+        rows = flight.conclude(ending, self._rt.clock(), self._rt.roll(), CancelEnd.KILLED)
+        self._land(Landing(rows, flight.ctx))
+        self._flights.forget([one.id for one in flight.claimed.members])
         self._give_back()
         os._exit(EXIT_CODE)

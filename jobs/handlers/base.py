@@ -52,7 +52,7 @@ class EventHandler:
     async def handle(self, event: Event, ctx: Context) -> Outcome:
         """The whole attempt. Override the steps, not this."""
         try:
-            await self._checked(event, ctx)
+            await self.check(event, ctx)
             returned = await self.process(event, ctx)
         finally:
             await self._cleaned(event, ctx)
@@ -66,16 +66,6 @@ class EventHandler:
             for event in events:
                 await self._cleaned(event, ctx)
         return returned if isinstance(returned, OUTCOMES) else Done(returned)
-
-    async def sift(self, events: Sequence[Event], ctx: Context) -> dict[str, Invalid]:
-        """Those of these events that can never be processed, by uid, and why: one of them does not spoil the batch."""
-        refused = {}
-        for event in events:
-            try:
-                await self._checked(event, ctx)
-            except Invalid as error:
-                refused[event.uid] = error
-        return refused
 
     async def validate(self, event: Event, ctx: Context) -> None:
         """Raise ``Invalid`` (or any ``ValueError``) when this event can never be processed."""
@@ -91,7 +81,8 @@ class EventHandler:
     async def cleanup(self, event: Event, ctx: Context) -> None:
         """Give back what was taken. Runs after success, failure and time-out alike."""
 
-    async def _checked(self, event: Event, ctx: Context) -> None:
+    async def check(self, event: Event, ctx: Context) -> None:
+        """Validate: what cannot be processed is ``Invalid``."""
         try:
             await self.validate(event, ctx)
         except ValueError as error:

@@ -65,6 +65,7 @@ def write(conn: Connection, rows: Sequence[Finished], owner: str) -> Sequence[Fi
     after, settled = dict(before), {}
     for row in asking:
         settled[row.claimed.id] = _apply(row, after)
+    settled |= _with_their_batch(asking, settled)
     _store(conn, before, after, now)
     undone = [row for row in settled.values() if row.settlement.outcome not in KEPT_OUTCOMES]
     settled |= {row.claimed.id: row for row in cancels.honour(conn, undone)}
@@ -115,6 +116,23 @@ def _apply(row: Finished, states: dict[Place, Stored | None]) -> Finished:
             return _undone(row, wish.if_refused, "StateRefused", f"{change.key}: {error}")
     states.update(mine)
     return row
+
+
+def _with_their_batch(asking: Sequence[Finished], settled: Mapping[str, Finished]) -> dict[str, Finished]:
+    """One call, one outcome: where the changes of a batch cannot be made, none of it has succeeded."""
+    undone = {row.claimed.batch_id: row for row in settled.values() if row.error_type is not None}
+    mates = {
+        row.claimed.id: undone.get(row.claimed.batch_id)
+        for row in asking
+        if row.claimed.batch_id is not None and settled[row.claimed.id].error_type is None
+    }
+    return {row.claimed.id: _undone_like(failed, row) for row in asking if (failed := mates.get(row.claimed.id))}
+
+
+def _undone_like(failed: Finished, row: Finished) -> Finished:
+    wish = _wish(row)
+    settlement = wish.if_changed if failed.error_type == "StateChanged" else wish.if_refused
+    return _undone(row, settlement, failed.error_type or "", failed.error_message or "")
 
 
 def _undone(row: Finished, settlement: Settlement, error_type: str, message: str) -> Finished:
