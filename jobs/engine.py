@@ -67,6 +67,7 @@ class Engine:
             read_state=self._read_state,
             read_secrets=SecretBook(self._read_secrets).values,
             publish=Publisher(rt).publish,
+            commands=settings.allowed_commands,
         )
         self.flights = FlightLoop(
             find=registry.get,
@@ -109,6 +110,7 @@ class Engine:
         ids = list(self.flights.owned)
         if not ids:
             return
+        lanes = {claimed.lane for claimed in list(self.flights.owned.values())}
         self.flights.drop(ids)
         try:
             given = record.release(self.rt, ids, self.owner)
@@ -116,7 +118,8 @@ class Engine:
             log.warning("deliveries could not be given back, their leases will run out: %s", error)
             return
         log.info("%d deliveries given back", len(given), extra={"action": "deliveries_released"})
-        self.rt.queue.ring("default")
+        for lane in lanes:
+            self.rt.queue.ring(lane)
 
     def _land(self, landing: Landing) -> None:
         self.recorder.land(landing)

@@ -20,7 +20,8 @@ from webapp.domain.optionschema import unsupported_keywords
 
 log = logging.getLogger(__name__)
 
-BUILT_IN = ("jobs.handlers.log", "jobs.handlers.notify", "jobs.handlers.webhook", "jobs.handlers.demo")
+_OWN = ("log", "notify", "webhook", "email", "chat", "republish", "command", "demo")
+BUILT_IN = tuple(f"jobs.handlers.{name}" for name in _OWN)
 ENTRY_POINTS = "signalbox.handlers"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,127}")
 _STEPS = ("handle", "validate", "process", "process_batch", "cleanup")

@@ -96,6 +96,7 @@ class Settings:
     )
 
     handlers: str = _setting("", "Plug-in packages or modules with handlers, comma separated.")
+    commands: str = _setting("", "Programs that the command handler may run: name=/path, comma separated.")
     allow_private_addresses: bool = _setting(False, "Let handlers call private network addresses.")
     outbound_timeout_s: float = _setting(15.0, "Time limit of one outgoing HTTP call.", unit="seconds", least=0.1)
     outbound_max_bytes: int = _setting(1_048_576, "Largest answer read from an outgoing call.", unit="bytes", least=1)
@@ -182,6 +183,12 @@ class Settings:
     def sealing_secrets(self) -> tuple[str, ...]:
         """What keys of encryption are derived from: the first encrypts, all of them decrypt."""
         return tuple(key for key in (*_listed(self.encryption_keys), self.secret_key) if key)
+
+    @property
+    def allowed_commands(self) -> dict[str, str]:
+        """Programs in ``commands``, by name."""
+        pairs = (pair.partition("=") for pair in self.commands.split(",") if pair.strip())
+        return {name.strip(): path.strip() for name, _, path in pairs}
 
     @property
     def handler_modules(self) -> tuple[str, ...]:
@@ -346,6 +353,10 @@ def _cross_errors(s: Settings) -> list[str]:
         (
             not s.public_url or s.public_url.startswith(("https://", "http://")),
             "SIGNALBOX_PUBLIC_URL: must start with https:// or http://",
+        ),
+        (
+            all(name and path.startswith("/") for name, path in s.allowed_commands.items()),
+            "SIGNALBOX_COMMANDS: write each as name=/absolute/path/of/program",
         ),
         (
             not s.is_sqlite or "?" not in s.database_url,

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from jobs.handlers import Invalid
-from jobs.handlers.notify import NotifyHandler, fill
+from jobs.handlers.notify import NotifyHandler
+from jobs.quoting import fill
 from tests.support.attempts import EVENT, Notes
 
 
@@ -24,7 +25,7 @@ from tests.support.attempts import EVENT, Notes
             "{data.__class__} {payload.__class__} {source.__class__}",
         ),
         ("{0} {} {{type}} {type!r} {type:>9}", "{0} {} {order.paid} {type!r} {type:>9}"),
-        ("{data}", "{data}"),
+        ("{data}", '{"amount": 12, "customer": {"name": "Ada"}, "items": ["tea"]}'),
     ],
 )
 def test_template_is_filled_from_the_event(template: str, text: str) -> None:

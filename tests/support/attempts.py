@@ -30,6 +30,7 @@ class Notes:
         self.touched: list[Context] = []
         self.stored: dict[str, Stored] = {}
         self.secrets: dict[str, str] = {}
+        self.commands: dict[str, str] = {}
         self.published: list[dict[str, Any]] = []
         self.http = Outbound(timeout_s=timeout_s, max_bytes=max_bytes, allow_private=allow_private)
 
@@ -56,6 +57,7 @@ class Notes:
             read_state=self.read_state,
             read_secrets=SecretBook(self.read_secrets).values,
             publish=self.publish,
+            commands=self.commands,
         )
 
     def context(self, attempt: int = 1) -> Context:

@@ -1,0 +1,194 @@
+"""The mail handler against a real SMTP server, with and without TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+
+from jobs.handlers import Discard, Done, Outcome, Retry
+from jobs.handlers.base import Invalid
+from jobs.handlers.email import EmailHandler, Server
+from tests.support.attempts import EVENT, Notes
+from tests.support.hub import free_port
+from webapp.domain.events import Event
+
+OPTIONS = {"from": "Hub <hub@example.com>", "to": "ops@example.com"}
+
+
+@dataclass
+class Inbox:
+    """What a server took, and how it answers."""
+
+    mails: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
+    refusals: dict[str, str] = field(default_factory=dict)
+    answer: str = "250 OK"
+    users: list[str] = field(default_factory=list)
+
+    async def handle_RCPT(
+        self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.refusals:
+            return self.refusals[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self.mails.append((list(envelope.rcpt_tos), message_from_bytes(content, policy=policy.default)))
+        return self.answer
+
+    def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        self.users.append(data.login.decode())
+        return AuthResult(success=data.password == b"pa:ss", handled=False)
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def server(inbox: Inbox) -> Iterator[Controller]:
+    """A plain SMTP server on a free port."""
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield controller
+    controller.stop()
+
+
+def port_of(controller: Controller) -> int:
+    found: int = controller.port
+    return found
+
+
+def send(url: str, options: Mapping[str, Any] | None = None, *, event: Event = EVENT, private: bool = True) -> Outcome:
+    async def run() -> Outcome:
+        notes = Notes(allow_private=private)
+        return await EmailHandler({**OPTIONS, "server": url, **(options or {})}).handle(event, notes.context())
+
+    return asyncio.run(run())
+
+
+def test_event_arrives_as_text_and_html(server: Controller, inbox: Inbox) -> None:
+    options = {"subject": "Order for {data.customer.name}", "text": "{data.amount} EUR", "html": "<b>{data.customer.name}</b>", "to": ["a@example.com", "Bob <b@example.com>"]}  # fmt: skip
+    outcome = send(f"smtp+plain://127.0.0.1:{port_of(server)}", options)
+    assert isinstance(outcome, Done)
+    [(recipients, mail)] = inbox.mails
+    assert recipients == ["a@example.com", "b@example.com"]
+    assert (mail["Subject"], mail["From"]) == ("Order for Ada", "Hub <hub@example.com>")
+    assert mail["Message-ID"] == "<dlv_1@example.com>"
+    text, page = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None
+    assert page is not None
+    assert text.get_content().strip() == "12 EUR"
+    assert page.get_content().strip() == "<b>Ada</b>"
+
+
+def test_hostile_payload_stays_inert(server: Controller, inbox: Inbox) -> None:
+    evil = "x\r\nBcc: thief@example.com\r\n\r\n<script>\x00.\r\n.\r\nQUIT"
+    event = Event(id="1", type="t", payload={"x": evil}, timestamp=EVENT.timestamp, source="s", uid="evt_1")
+    options = {"subject": "About {data.x}", "text": "{data.x}", "html": "<p>{data.x}</p>"}
+    assert isinstance(send(f"smtp+plain://127.0.0.1:{port_of(server)}", options, event=event), Done)
+    [(recipients, mail)] = inbox.mails
+    assert recipients == ["ops@example.com"]
+    assert mail["Bcc"] is None
+    assert mail["Subject"].startswith("About x Bcc: thief@example.com")
+    page = mail.get_body(("html",))
+    assert page is not None
+    assert "&lt;script&gt;" in page.get_content()
+    assert "<script>" not in page.get_content()
+
+
+@pytest.mark.parametrize(("answer", "kind"), [("451 4.3.0 busy", Retry), ("550 5.7.1 spam", Discard)])
+def test_answer_of_the_server_decides_about_another_try(
+    server: Controller, inbox: Inbox, answer: str, kind: type
+) -> None:
+    inbox.answer = answer
+    outcome = send(f"smtp+plain://127.0.0.1:{port_of(server)}")
+    assert isinstance(outcome, kind)
+    assert answer[:3] in outcome.reason
+
+
+def test_one_refused_recipient_does_not_hold_back_the_others(server: Controller, inbox: Inbox) -> None:
+    inbox.refusals["gone@example.com"] = "550 5.1.1 no such user"
+    outcome = send(f"smtp+plain://127.0.0.1:{port_of(server)}", {"to": "ops@example.com, gone@example.com"})
+    assert isinstance(outcome, Done)
+    assert outcome.result["refused"] == ["gone@example.com"]
+    assert [recipients for recipients, _ in inbox.mails] == [["ops@example.com"]]
+
+
+@pytest.mark.parametrize(("answer", "kind"), [("450 later", Retry), ("550 never", Discard)])
+def test_refused_by_all_is_a_failure(server: Controller, inbox: Inbox, answer: str, kind: type) -> None:
+    inbox.refusals["ops@example.com"] = answer
+    assert isinstance(send(f"smtp+plain://127.0.0.1:{port_of(server)}"), kind)
+
+
+def test_server_without_tls_gets_nothing_when_tls_is_asked_for(server: Controller, inbox: Inbox) -> None:
+    outcome = send(f"smtp://127.0.0.1:{port_of(server)}")
+    assert isinstance(outcome, Retry)
+    assert inbox.mails == []
+
+
+def test_private_server_is_refused_unless_allowed(server: Controller, inbox: Inbox) -> None:
+    outcome = send(f"smtp+plain://127.0.0.1:{port_of(server)}", private=False)
+    assert isinstance(outcome, Discard)
+    assert "not a public address" in outcome.reason
+    assert inbox.mails == []
+
+
+@pytest.fixture
+def tls_files(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for localhost and its key."""
+    from tests.support.certificates import self_signed
+
+    return self_signed(tmp_path, "localhost")
+
+
+def test_password_goes_over_tls_only(
+    inbox: Inbox, tls_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*tls_files)
+    controller = Controller(
+        inbox,
+        hostname="127.0.0.1",
+        port=free_port(),
+        tls_context=context,
+        authenticator=inbox.authenticate,
+        auth_require_tls=True,
+    )
+    controller.start()
+    try:
+        port = port_of(controller)
+        assert isinstance(send(f"smtp://me:pa%3Ass@localhost:{port}"), Retry), "nobody vouches for the certificate"
+        monkeypatch.setenv("SSL_CERT_FILE", str(tls_files[0]))
+        assert isinstance(send(f"smtp://me:pa%3Ass@localhost:{port}"), Done)
+        assert isinstance(send(f"smtp://me:wrong@localhost:{port}"), Discard)
+    finally:
+        controller.stop()
+    assert set(inbox.users) == {"me"}
+    assert len(inbox.mails) == 1
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "smtp://", "host:25", "smtp://host:99999", "smtp+plain://me:pw@host"])
+def test_server_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(Invalid):
+        Server.parse(url)
+
+
+@pytest.mark.parametrize("to", ["", "nobody", "a b@example.com", ["x@"], "a@example.com\r\nBcc: b@example.com"])  # fmt: skip
+def test_address_that_is_none_is_refused(to: Any) -> None:
+    with pytest.raises(Invalid):
+        send("smtp+plain://127.0.0.1:1", {"to": to})
