@@ -59,6 +59,7 @@ class CommandHandler(EventHandler):
                 said, complained = await _talk(process, json.dumps(event.to_json(), ensure_ascii=False).encode(), ctx)
             finally:
                 _end(process)
+                await process.wait()  # at once, after that
         return _judge(process.returncode or 0, said, complained)
 
 
