@@ -82,7 +82,8 @@ def _storage_trouble(error: Unavailable | ProgrammingError) -> str:
     return error.detail if isinstance(error, Unavailable) else "the database refused the query"
 
 
-def _me() -> Actor:
+def me() -> Actor:
+    """The one at the terminal."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
@@ -139,7 +140,7 @@ def publish(
         "deliver_at": deliver_at, "delay": delay,
     }  # fmt: skip
     draft = parse_event(document, default_source="cli", now=rt.clock())
-    accepted = get_acceptor().accept(draft, _me())
+    accepted = get_acceptor().accept(draft, me())
     known = " (known already)" if accepted.duplicate else ""
     click.echo(f"{accepted.uid} {accepted.status}{known}")
     for one in accepted.deliveries:
@@ -197,7 +198,7 @@ def add_rule(
         document["retry"] = _document(retry)
     if timeout is not None:
         document["timeout"] = timeout
-    click.echo(rules.create(rt, _me(), parse_subscription(document, known_handlers(rt))))
+    click.echo(rules.create(rt, me(), parse_subscription(document, known_handlers(rt))))
 
 
 @subscriptions.command("remove")
@@ -205,7 +206,7 @@ def add_rule(
 @told
 def remove_rule(subscription_id: str) -> None:
     """Delete a subscription; its open deliveries are cancelled."""
-    cancelled = rules.delete(get_runtime(), _me(), subscription_id)
+    cancelled = rules.delete(get_runtime(), me(), subscription_id)
     click.echo(f"deleted, {cancelled} deliveries cancelled")
 
 
@@ -215,7 +216,7 @@ def remove_rule(subscription_id: str) -> None:
 @told
 def pause_rule(subscription_id: str, reason: str) -> None:
     """Hold what it would deliver."""
-    click.echo(f"paused, {rules.pause(get_runtime(), _me(), subscription_id, reason)} deliveries held")
+    click.echo(f"paused, {rules.pause(get_runtime(), me(), subscription_id, reason)} deliveries held")
 
 
 @subscriptions.command("resume")
@@ -223,7 +224,7 @@ def pause_rule(subscription_id: str, reason: str) -> None:
 @told
 def resume_rule(subscription_id: str) -> None:
     """Let it deliver again, what was held first."""
-    click.echo(f"resumed, {rules.resume(get_runtime(), _me(), subscription_id)} deliveries released")
+    click.echo(f"resumed, {rules.resume(get_runtime(), me(), subscription_id)} deliveries released")
 
 
 # People and keys
@@ -236,7 +237,7 @@ def resume_rule(subscription_id: str) -> None:
 @told
 def create_user(username: str, role: str, password_stdin: bool) -> None:
     """Create a user who can sign in."""
-    accounts.create_user(get_runtime(), _me(), username, _new_password(password_stdin), role)
+    accounts.create_user(get_runtime(), me(), username, _new_password(password_stdin), role)
     click.echo(f"created {accounts.clean_username(username)} ({role})")
 
 
@@ -250,7 +251,7 @@ def set_password(username: str, password_stdin: bool) -> None:
     found = [user.id for user in accounts.list_users(rt) if user.username == wanted]
     if not found:
         raise click.ClickException(f"there is no user {username}")
-    accounts.set_password(rt, _me(), found[0], _new_password(password_stdin))
+    accounts.set_password(rt, me(), found[0], _new_password(password_stdin))
     click.echo("changed")
 
 
@@ -265,10 +266,11 @@ def list_users() -> None:
 @keys.command("create")
 @click.argument("name")
 @click.option("--role", type=click.Choice(accounts.KEY_ROLES), default="publisher", show_default=True)
+@click.option("--rate-limit", type=int, help="Requests a minute; as many as the setting allows when left out.")
 @told
-def create_key(name: str, role: str) -> None:
+def create_key(name: str, role: str, rate_limit: int | None) -> None:
     """Create an API key; prints the secret, which is never shown again."""
-    key_id, secret = accounts.create_key(get_runtime(), _me(), name, role)
+    key_id, secret = accounts.create_key(get_runtime(), me(), name, role, rate_limit)
     click.echo(f"{key_id} ({role}): keep this secret, it is not shown again", err=True)
     click.echo(secret)
 
@@ -282,12 +284,22 @@ def list_keys() -> None:
         click.echo(f"{key.id}  {key.hint}…  {key.role}  {state}  {key.name}")
 
 
+@keys.command("limit")
+@click.argument("key_id", metavar="ID")
+@click.argument("rate_limit", metavar="REQUESTS", type=int, required=False)
+@told
+def limit_key(key_id: str, rate_limit: int | None) -> None:
+    """Let a key make REQUESTS a minute; without a number, as many as the setting allows."""
+    accounts.limit_key(get_runtime(), me(), key_id, rate_limit)
+    click.echo("as the setting says" if rate_limit is None else f"{rate_limit} requests a minute")
+
+
 @keys.command("revoke")
 @click.argument("key_id", metavar="ID")
 @told
 def revoke_key(key_id: str) -> None:
     """Refuse a key from now on."""
-    accounts.revoke_key(get_runtime(), _me(), key_id)
+    accounts.revoke_key(get_runtime(), me(), key_id)
     click.echo("revoked")
 
 

@@ -27,6 +27,7 @@ USER_ROLES: tuple[str, ...] = ("viewer", "operator", "admin")
 KEY_ROLES: tuple[str, ...] = get_args(Role)
 KEY_PREFIX = "sbx_"
 KEY_NAME_CHARS = 80
+MAX_RATE_LIMIT = 1_000_000
 LINK_LIFE = timedelta(hours=24)
 FIRST_ADMIN = "first-admin"
 
@@ -151,14 +152,18 @@ def _user_but_last_admin(conn: Connection, user_id: str, *, keeps_admin: bool) -
 # API keys
 
 
-def create_key(rt: Runtime, actor: Actor, name: str, role: str) -> tuple[str, str]:
-    """A new key: ``(id, secret)``. The secret is shown now and can never be shown again."""
+def create_key(rt: Runtime, actor: Actor, name: str, role: str, rate_limit: int | None = None) -> tuple[str, str]:
+    """A new key: ``(id, secret)``. The secret is shown now and can never be shown again.
+
+    ``rate_limit`` is in requests a minute; None: as many as the setting allows.
+    """
     _demand(actor)
     name = name.strip()
     if not 1 <= len(name) <= KEY_NAME_CHARS or not name.isprintable():
         fault = Fault("/name", "length", f"Use 1 to {KEY_NAME_CHARS} printable characters.")
         raise Refused("invalid-key", "The API key cannot be created like this.", faults=[fault])
     _check_role(role, KEY_ROLES)
+    _check_rate_limit(rate_limit)
     key_id, secret = rt.new_id("key"), KEY_PREFIX + secrets.token_urlsafe(32)
     with rt.db.write() as conn:
         accounts.add_key(
@@ -171,10 +176,27 @@ def create_key(rt: Runtime, actor: Actor, name: str, role: str) -> tuple[str, st
                 "role": role,
                 "created_at": rt.clock(),
                 "created_by": f"{actor.kind}:{actor.id}"[:64],
+                "rate_limit": rate_limit,
             },
         )
-        _note(rt, conn, actor, "api_key.created", "api_key", key_id, name, {"role": role})
+        details = {"role": role} | ({} if rate_limit is None else {"rate_limit": rate_limit})
+        _note(rt, conn, actor, "api_key.created", "api_key", key_id, name, details)
     return key_id, secret
+
+
+def limit_key(rt: Runtime, actor: Actor, key_id: str, rate_limit: int | None) -> None:
+    """Give a key another limit, or with None that of the setting; it holds within a second."""
+    _demand(actor)
+    _check_rate_limit(rate_limit)
+    with rt.db.write() as conn:
+        row = accounts.limit_key(conn, key_id, rate_limit)
+        _note(rt, conn, actor, "api_key.limited", "api_key", key_id, row.name, {"rate_limit": rate_limit})
+
+
+def _check_rate_limit(rate_limit: int | None) -> None:
+    if rate_limit is not None and not 1 <= rate_limit <= MAX_RATE_LIMIT:
+        fault = Fault("/rate_limit", "out-of-range", f"Use 1 to {MAX_RATE_LIMIT:,} requests a minute, or none.")
+        raise Refused("invalid-key", "The API key cannot have this limit.", faults=[fault])
 
 
 def revoke_key(rt: Runtime, actor: Actor, key_id: str) -> None:

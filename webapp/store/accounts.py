@@ -155,6 +155,20 @@ def revoke_key(conn: Connection, key_id: str, now: datetime) -> Row[Any]:
     raise Conflict("This API key is revoked already.")
 
 
+def limit_key(conn: Connection, key_id: str, rate_limit: int | None) -> Row[Any]:
+    """Change the limit of a key that is in force. Raises ``NotFound``."""
+    changed = (
+        update(api_keys)
+        .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+        .values(rate_limit=rate_limit)
+        .returning(api_keys.c.id, api_keys.c.name)
+    )
+    row = conn.execute(changed).one_or_none()
+    if row is None:
+        raise NotFound("There is no such API key in force.")
+    return row
+
+
 def touch_key(conn: Connection, key_id: str, now: datetime) -> None:
     """It was used."""
     conn.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=now))
