@@ -30,8 +30,8 @@ def test_secret_is_stored_sealed_and_read_by_workers(rt: Runtime, system: Actor)
     assert secrets.read_values(rt, ["SHOP", "NONE"]) == {"SHOP": VALUE}
     (row,) = rows_of(rt, table)
     assert VALUE.encode() not in bytes(row.sealed)
-    secrets.replace(rt, system, "SHOP", "another")
-    secrets.describe(rt, system, "SHOP", "words")
+    secrets.change(rt, system, "SHOP", value="another")
+    secrets.change(rt, system, "SHOP", description="words")
     assert secrets.read_values(rt, ["SHOP"]) == {"SHOP": "another"}
     (info,), following = secrets.list_secrets(rt, system)
     assert (info.name, info.description, info.revision, info.updated_by) == ("SHOP", "words", 3, "Signalbox")
@@ -45,8 +45,8 @@ def test_secrets_are_the_administrators_business(rt: Runtime, system: Actor, ope
     secrets.create(rt, system, "SHOP", VALUE)
     for attempt in (
         lambda: secrets.create(rt, operator, "B", VALUE),
-        lambda: secrets.replace(rt, operator, "SHOP", VALUE),
-        lambda: secrets.describe(rt, operator, "SHOP", ""),
+        lambda: secrets.change(rt, operator, "SHOP", value=VALUE),
+        lambda: secrets.find_secret(rt, operator, "SHOP"),
         lambda: secrets.delete(rt, operator, "SHOP"),
         lambda: secrets.list_secrets(rt, operator),
     ):
@@ -81,8 +81,7 @@ def test_a_name_is_taken_once_and_unknown_ones_are_told(rt: Runtime, system: Act
     with pytest.raises(Conflict):
         secrets.create(rt, system, "SHOP", VALUE)
     for attempt in (
-        lambda: secrets.replace(rt, system, "NONE", VALUE),
-        lambda: secrets.describe(rt, system, "NONE", ""),
+        lambda: secrets.change(rt, system, "NONE", value=VALUE),
         lambda: secrets.delete(rt, system, "NONE"),
     ):
         with pytest.raises(NotFound):

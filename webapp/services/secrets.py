@@ -54,25 +54,21 @@ def create(rt: Runtime, actor: Actor, name: str, value: str, description: str = 
         _note(rt, conn, actor, "secret.created", name)
 
 
-def replace(rt: Runtime, actor: Actor, name: str, value: str) -> None:
-    """Another value; workers use it within seconds."""
+def change(rt: Runtime, actor: Actor, name: str, *, value: str | None = None, description: str | None = None) -> None:
+    """Another value, which workers use within seconds, or other words about it."""
     actor.must("administer")
-    _check(value=value)
+    _check(**{key: text for key, text in (("value", value), ("description", description)) if text is not None})
+    values: dict[str, Any] = {} if value is None else {"sealed": _sealed(rt, name, value)}
+    if description is not None:
+        values["description"] = description.strip()
     with rt.db.write() as conn:
         row = rows.get(conn, name)
-        rows.change(conn, name, revision=row.revision, at=rt.clock(), by=actor.name, sealed=_sealed(rt, name, value))
-        _note(rt, conn, actor, "secret.replaced", name, {"revision": row.revision + 1})
-
-
-def describe(rt: Runtime, actor: Actor, name: str, description: str) -> None:
-    """Other words about it."""
-    actor.must("administer")
-    _check(description=description)
-    words = description.strip()
-    with rt.db.write() as conn:
-        row = rows.get(conn, name)
-        rows.change(conn, name, revision=row.revision, at=rt.clock(), by=actor.name, description=words)
-        _note(rt, conn, actor, "secret.described", name, {"before": row.description, "after": words})
+        rows.change(conn, name, revision=row.revision, at=rt.clock(), by=actor.name, **values)
+        if value is not None:
+            _note(rt, conn, actor, "secret.replaced", name, {"revision": row.revision + 1})
+        if description is not None:
+            details = {"before": row.description, "after": values["description"]}
+            _note(rt, conn, actor, "secret.described", name, details)
 
 
 def delete(rt: Runtime, actor: Actor, name: str) -> None:
@@ -99,6 +95,15 @@ def list_secrets(
         users = rows.users_of(conn, [row.name for row in found])
     infos = [SecretInfo(**row._mapping, used_by=tuple(users.get(row.name, ()))) for row in found]
     return infos, following
+
+
+def find_secret(rt: Runtime, actor: Actor, name: str) -> SecretInfo | None:
+    """One of them."""
+    actor.must("administer")
+    with rt.db.read() as conn:
+        row = rows.describe(conn, name)
+        users = rows.users_of(conn, [name])
+    return None if row is None else SecretInfo(**row._mapping, used_by=tuple(users.get(name, ())))
 
 
 def settled_options(conn: Connection, options: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from webapp.store.tables import subscriptions
 from webapp.store.tables_rules import secrets
 
 PER_PAGE = 100
+SHOWN = tuple(column for column in secrets.c if column.name != "sealed")
 
 
 def add(conn: Connection, row: Mapping[str, Any]) -> None:
@@ -55,11 +56,15 @@ def remove(conn: Connection, name: str, *, revision: int) -> None:
 def list_secrets(conn: Connection, after: str = "", limit: int = PER_PAGE) -> tuple[Sequence[Row[Any]], str | None]:
     """Secrets by name, without what they hold, and the name that the next page begins behind."""
     c = secrets.c
-    shown = (c.name, c.description, c.revision, c.created_at, c.updated_at, c.updated_by)
     rows: Sequence[Row[Any]] = conn.execute(
-        select(*shown).where(c.name > after).order_by(c.name).limit(limit + 1)
+        select(*SHOWN).where(c.name > after).order_by(c.name).limit(limit + 1)
     ).all()
     return rows[:limit], rows[limit - 1].name if len(rows) > limit else None
+
+
+def describe(conn: Connection, name: str) -> Row[Any] | None:
+    """One of them, without what it holds."""
+    return conn.execute(select(*SHOWN).where(secrets.c.name == name)).one_or_none()
 
 
 def read_sealed(conn: Connection, names: Collection[str]) -> dict[str, bytes]:

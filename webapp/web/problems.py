@@ -30,6 +30,7 @@ PROBLEMS: dict[str, Problem] = {
     "invalid-batch": Problem(422, "Invalid batch", "A batch is a JSON array of events, or NDJSON: one event a line."),
     "batch-refused": Problem(422, "Batch refused", "One event of an atomic batch was refused, so nothing of it was stored; the document names each that was."),
     "invalid-subscription": Problem(422, "Invalid subscription", "The subscription has faults; each has a JSON Pointer."),
+    "invalid-source": Problem(422, "Invalid source", "The source has faults; each has a JSON Pointer."),
     "invalid-schedule": Problem(422, "Invalid schedule", "The schedule has faults; each has a JSON Pointer."),
     "invalid-selection": Problem(422, "Invalid selection", "The selection of deliveries has faults; each has a JSON Pointer."),
     "invalid-bulk": Problem(422, "Invalid bulk operation", "The bulk operation has faults; each has a JSON Pointer."),
@@ -39,6 +40,7 @@ PROBLEMS: dict[str, Problem] = {
     "unsupported-pattern": Problem(422, "Unsupported pattern", "Regular expressions are not supported; use globs, prefix, suffix or contains."),
     "invalid-user": Problem(422, "Invalid user", "The username, password or role cannot be used."),
     "invalid-key": Problem(422, "Invalid API key", "The name or role of the API key cannot be used."),
+    "invalid-secret": Problem(422, "Invalid secret", "The name, value or description of the secret cannot be used."),
     "invalid-reason": Problem(422, "Invalid reason", "Say why; it is kept in the audit log."),
     "invalid-parameter": Problem(400, "Invalid parameter", "A query parameter is unknown, given twice or has a value that cannot be used."),
     "key-in-url": Problem(400, "API key in the URL", "Send the key in the Authorization header. A key that was in a URL should be revoked: logs keep URLs."),
@@ -68,5 +70,6 @@ PROBLEMS: dict[str, Problem] = {
     "too-many-requests": Problem(429, "Too many requests", "This API key has used up its requests of the minute. Wait as long as Retry-After says."),
     "rate-limited": Problem(429, "Too many attempts", "Wait as long as the Retry-After header says."),
     "internal-error": Problem(500, "Internal error", "This is a fault of the hub. Its log has the details under the request id."),
+    "sealed": Problem(503, "Cannot be decrypted", "No key of this hub opens what is stored: bring back its secret key, or name the old one in SIGNALBOX_ENCRYPTION_KEYS."),
     "storage-unavailable": Problem(503, "Storage unavailable", "The database does not answer. Nothing was stored; repeat the request."),
 }  # fmt: skip

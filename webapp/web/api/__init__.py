@@ -14,6 +14,7 @@ from webapp.web.api import (
     openapi,
     reroute,
     schedules,
+    secrets,
     subscriptions,
 )
 from webapp.web.api.blueprint import bp
@@ -33,5 +34,6 @@ __all__ = [
     "openapi",
     "reroute",
     "schedules",
+    "secrets",
     "subscriptions",
 ]

@@ -22,6 +22,7 @@ from webapp.web.api import (
     health,
     reroute,
     schedules,
+    secrets,
     subscriptions,
 )
 from webapp.web.api.blueprint import OPERATION, Operation, answer, operation
@@ -36,6 +37,7 @@ TAGS = (
     {"name": "deliveries", "description": "One event at one subscription: the unit of work."},
     {"name": "errors", "description": "Failed attempts."},
     {"name": "subscriptions", "description": "Which events go to which handler, and what handlers there are."},
+    {"name": "secrets", "description": "What options of handlers name as {secret.NAME}; values go in and never come out."},
     {"name": "bulk", "description": "Retry, re-run, cancel or replay everything that matches, in the background."},
     {"name": "health", "description": "For load balancers and monitoring."},
 )
@@ -177,13 +179,14 @@ def _schemas() -> dict[str, Any]:
         errors,
         subscriptions,
         schedules,
+        secrets,
         backtest,
         health,
         bulk,
         reroute,
     ):
         schemas |= module.SCHEMAS
-    for noun in ("Event", "Delivery", "Error", "Subscription", "Schedule", "Bulk", "BulkError"):
+    for noun in ("Event", "Delivery", "Error", "Subscription", "Schedule", "Secret", "Bulk", "BulkError"):
         schemas[f"{noun}List"] = _list_of(noun)
     return schemas
 

@@ -80,7 +80,7 @@ def edit(subscription_id: str) -> Response:
     if row.deleted_at is not None:
         raise NotFound("This subscription was deleted.")
     chosen = _handler_named(row.handler)
-    return _page(SubscriptionForm.from_row(row, chosen and chosen.options_schema), row=row)
+    return _page(SubscriptionForm.from_row(row, chosen.options_schema if chosen else None), row=row)
 
 
 @bp.get("/types")

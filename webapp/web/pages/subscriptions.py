@@ -91,7 +91,9 @@ def show(subscription_id: str) -> Response:
         policy_words=policy_words(Policies.from_json(subscription.policies)),
         condition_words="" if subscription.condition is None else condition_in_words(subscription.condition),
         condition_json="" if subscription.condition is None else json.dumps(subscription.condition, ensure_ascii=False),
-        options_json=json.dumps(masked(subscription.options, handler and handler.options_schema), ensure_ascii=False)
+        options_json=json.dumps(
+            masked(subscription.options, handler.options_schema if handler else None), ensure_ascii=False
+        )
         if subscription.options
         else "",
         can=can,
