@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import cli
+from webapp import cli, cli_secrets
 from webapp.runtime import Runtime, build_runtime
 from webapp.settings import ROOT, Settings
-from webapp.web import api, auth, context, errors, metrics, render, security, sockets
+from webapp.web import api, auth, context, errors, inbound, metrics, render, security, sockets
 from webapp.web.edge import Edge
 from webapp.web.pages import (
     api_docs,
@@ -25,6 +25,7 @@ from webapp.web.pages import (
     problems,
     reroute,
     schedules,
+    secrets,
     session,
     setup,
     submit,
@@ -40,7 +41,7 @@ from webapp.web.pages import (
 
 PAGES = (
     overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, subscription_flow, backtest,
-    notifications, workers, performance, audit, schedules, settings_pages, api_docs, session, setup, problems,
+    notifications, workers, performance, audit, schedules, settings_pages, secrets, api_docs, session, setup, problems,
 )  # fmt: skip
 
 
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
     render.init_render(app)
     _add_rooms(app)
     cli.init_cli(app)
+    app.cli.add_command(cli_secrets.secrets)
     pages = app.wsgi_app
     sockets.init_sockets(app, runtime)
     app.wsgi_app = Edge(pages, app.wsgi_app, runtime.settings, metrics.watch(app, runtime))  # type: ignore[method-assign]
@@ -70,5 +72,5 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
 
 
 def _add_rooms(app: Flask) -> None:
-    for room in (api.bp, api.health.bp, api.openapi.bp, metrics.bp, *(page.bp for page in PAGES)):
+    for room in (api.bp, api.health.bp, api.openapi.bp, metrics.bp, inbound.bp, *(page.bp for page in PAGES)):
         app.register_blueprint(room)
