@@ -49,7 +49,7 @@ def deliver(rt: Runtime, *payloads: dict[str, Any], handler: str = "t.lists") ->
 
 def work(engine: Engine) -> None:
     """Until nothing is left to do."""
-    while drain(engine, "default"):
+    while gatekeeper.admit(engine.rt) + drain(engine, "default"):
         assert engine.flights.wait_until_empty(15)
 
 

@@ -19,6 +19,7 @@ from webapp.services import gatekeeper, operate, subscriptions, upkeep
 from webapp.services.record import release
 from webapp.store import tables as t
 from webapp.store.deliveries import Claimed
+from webapp.store.feed_waiting import WaitingFor, waits_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -240,3 +241,64 @@ def _stray(rt: Runtime) -> list[str]:
     with rt.db.write() as conn:
         conn.execute(update(t.deliveries).values(limit_key=None))
     return ids
+
+
+# People
+
+
+def dead(rt: Runtime) -> list[str]:
+    """A batch that has died."""
+    ids = arrive(rt, batching(rt), 3)
+    finish_all(rt, _run(rt, ids), Discard("no"))
+    return ids
+
+
+def test_retry_of_a_dead_one_retries_the_dead_of_its_batch(rt: Runtime) -> None:
+    ids = dead(rt)
+    operate.skip(rt, SYSTEM, ids[2])
+    assert operate.retry(rt, SYSTEM, ids[1]) == 2
+    assert together(rt) == [ids[:2]]
+    entry = rows_of(rt, t.audit)[-1]
+    assert (entry.action, entry.target_id, entry.details["with"]) == ("delivery.retried", ids[1], [ids[0]])
+    assert {row.status for row in rows_of(rt, t.events)} == {"processing", "succeeded"}
+
+
+def test_retry_of_a_waiting_one_hastens_its_batch(rt: Runtime) -> None:
+    ids = arrive(rt, batching(rt), 3)
+    finish_all(rt, _run(rt, ids), Retry())
+    assert operate.retry(rt, SYSTEM, ids[2]) == 3
+    assert together(rt) == [ids]
+
+
+def test_rerun_of_one_makes_the_whole_batch_anew(rt: Runtime) -> None:
+    ids = dead(rt)
+    new_id = operate.rerun(rt, SYSTEM, ids[1])
+    [call] = together(rt)
+    assert call[1] == new_id
+    assert [row_of(rt, t.deliveries, id).replay_of for id in call] == ids
+    assert {row_of(rt, t.deliveries, id).batch_id for id in call} == {call[0]}
+
+
+def test_without_the_policy_a_person_acts_on_one_alone(rt: Runtime) -> None:
+    ids = dead(rt)
+    with rt.db.write() as conn:
+        conn.execute(update(t.subscriptions).values(policies={}))
+    assert operate.retry(rt, SYSTEM, ids[0]) == 1
+    operate.rerun(rt, SYSTEM, ids[1])
+    assert len(rows_of(rt, t.deliveries)) == 4
+    assert states(rt, ids) == ["pending", "dead", "dead"]
+
+
+def test_page_says_what_a_batch_waits_for(rt: Runtime, clock: Any) -> None:
+    ids = arrive(rt, batching(rt), 2, "ada")
+    assert _waits_for(rt, ids[1]) == WaitingFor("batch", used=2, limit=3, key="ada", until=clock() + MINUTE)
+    ids += arrive(rt, row_of(rt, t.deliveries, ids[0]).subscription_id, 1, "ada")
+    assert _waits_for(rt, ids[1]) == WaitingFor("gate")
+    gatekeeper.admit(rt)
+    first = row_of(rt, t.deliveries, ids[0])
+    assert _waits_for(rt, ids[1]) == WaitingFor("batch", first.id, first.event_uid, "pending", key="ada")
+
+
+def _waits_for(rt: Runtime, delivery_id: str) -> WaitingFor | None:
+    with rt.db.read() as conn:
+        return waits_of(conn, [delivery_id], rt.clock())[delivery_id].waiting_for

@@ -15,10 +15,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, case, cast, exists, func, or_, select, update
 
-from webapp.domain.gathering import MAX_BYTES, Collected
 from webapp.domain.breaker import BreakerState
 from webapp.domain.flow import Hold
 from webapp.domain.gate import MOST
+from webapp.domain.gathering import MAX_BYTES, Collected
 from webapp.domain.policies import Batch
 from webapp.store.engine import within
 from webapp.store.gates import may_pass, stands_in_limit, waits
@@ -165,3 +165,18 @@ def members(conn: Connection, batch_id: str | None) -> Sequence[Any]:
         return ()
     d = deliveries.c
     return conn.execute(select(d.id, d.event_uid, d.state).where(d.batch_id == batch_id).order_by(d.id)).all()
+
+
+def under_way(conn: Connection, batch_id: str) -> Any:
+    """(id, event_uid, state) of the delivery of a batch that was opened or runs; None when none is."""
+    d = deliveries.c
+    moving = or_(d.state == "running", and_(d.state.in_(("pending", "waiting")), ~d.gated))
+    query = select(d.id, d.event_uid, d.state).where(d.batch_id == batch_id, moving)
+    return conn.execute(query.order_by(d.id).limit(1)).first()
+
+
+def collected_so_far(conn: Connection, subscription_id: str, key: str | None, now: datetime) -> Any:
+    """(n, first): how many of a key wait for their batch, and since when."""
+    d = deliveries.c
+    query = select(func.count().label("n"), func.min(d.due_at).label("first"))
+    return conn.execute(query.where(*_unbound(deliveries, subscription_id, now), d.limit_key == key)).one()

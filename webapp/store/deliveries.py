@@ -146,7 +146,7 @@ def _with_contents(conn: Connection, taken: Sequence[Any], rules: Mapping[str, A
     contents = select(*EVENT_COLUMNS).where(within(conn, events.c.uid, uids))
     found = {event.uid: event for event in map(event_of_columns, conn.execute(contents).all())}
     claimed = [  # columns in the order of the fields
-        Claimed(*(*row[:-1], found[row[1]], *rules[row[2]]), batch_id=row[-1]) for row in taken
+        Claimed(*(*row[:-1], found[row[1]], *rules[row[2]], row[-1])) for row in taken
     ]
     claimed.sort(key=lambda one: (one.priority, one.due_at, one.id))
     return claimed

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, literal, select, union_all
+from sqlalchemy import Connection, Row, Select, exists, func, literal, select, union_all
 
 from webapp.domain.ids import first_id_at
 from webapp.domain.lifecycle import cancel_end
+from webapp.domain.policies import MAX_BATCH
 from webapp.store import needs
 from webapp.store import tables as t
 from webapp.store.engine import within
@@ -78,6 +79,7 @@ class DeliveryRow:
     dismissed_by: str | None
     expires_at: datetime | None
     superseded_by: str | None  # what was kept instead: of a duplicate the first, of a debounced one the last
+    batch_id: str | None
     pause_reason: str | None
     timeout_ms: int
     v: int
@@ -128,6 +130,18 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Mate:
+    """A delivery of a batch."""
+
+    id: str
+    event_uid: str
+    event_type: str
+    event_subject: str | None
+    state: str
+    has_log: bool  # progress and log lines of the batch are with it
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryView:
     """Everything that the page of one delivery shows."""
 
@@ -135,6 +149,7 @@ class DeliveryView:
     attempts: tuple[AttemptRow, ...]  # oldest first
     lines: tuple[LogLine, ...]  # oldest first
     reruns: tuple[tuple[str, str], ...]  # later re-runs of the same pair: (id, state)
+    batch: tuple[Mate, ...] = ()  # all of its batch, oldest first
 
 
 def list_deliveries(
@@ -192,7 +207,8 @@ def find_view(conn: Connection, delivery_id: str) -> DeliveryView | None:
     delivery = find_delivery(conn, delivery_id)
     if delivery is None:
         return None
-    return DeliveryView(delivery, _attempts(conn, delivery_id), _lines(conn, delivery_id), _reruns(conn, delivery))
+    attempts, lines = _attempts(conn, delivery_id), _lines(conn, delivery_id)
+    return DeliveryView(delivery, attempts, lines, _reruns(conn, delivery), _batch(conn, delivery.batch_id))
 
 
 def count_states(conn: Connection, subscription_id: str = "") -> dict[str, int]:
@@ -275,6 +291,7 @@ def _delivery(row: Row[Any]) -> DeliveryRow:
         dismissed_by=row.dismissed_by,
         expires_at=row.expires_at,
         superseded_by=row.superseded_by,
+        batch_id=row.batch_id,
         pause_reason=row.pause_reason,
         timeout_ms=row.timeout_ms,
         v=row.v,
@@ -327,3 +344,15 @@ def _reruns(conn: Connection, delivery: DeliveryRow) -> tuple[tuple[str, str], .
         .limit(20)
     )
     return tuple((row.id, row.state) for row in conn.execute(query))
+
+
+def _batch(conn: Connection, batch_id: str | None) -> tuple[Mate, ...]:
+    if batch_id is None:
+        return ()
+    d, e, line = t.deliveries.c, t.events.c, t.log_lines.c
+    has_log = exists().where(line.delivery_id == d.id).label("has_log")
+    query = select(d.id, d.event_uid, e.type, e.subject, d.state, has_log).join_from(
+        t.deliveries, t.events, e.uid == d.event_uid
+    )
+    rows = conn.execute(query.where(d.batch_id == batch_id).order_by(d.id).limit(MAX_BATCH))
+    return tuple(Mate(*row) for row in rows)

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, union_all
 
 from webapp.domain.gate import current_window, ends_at, has_room, throttle_key
-from webapp.domain.policies import Policies
-from webapp.store import gates
+from webapp.domain.policies import Batch, Policies
+from webapp.store import batches, gates
 from webapp.store.counters import minute_of
 from webapp.store.engine import within
 from webapp.store.fair import may_start
@@ -28,16 +28,16 @@ RATE_MINUTES = 2  # whole minutes before this one; the speed of now, not of an h
 
 @dataclass(frozen=True, slots=True)
 class WaitingFor:
-    """What has to happen first. ``kind``: order, slot, throttle, or gate (the next decision lets it through)."""
+    """What has to happen first. ``kind``: batch, order, slot, throttle, or gate (the next decision lets it through)."""
 
     kind: str
-    delivery_id: str | None = None  # order: the one that is first of the key
+    delivery_id: str | None = None  # order: the one that is first of the key; batch: the one it goes along with
     event_uid: str | None = None
     state: str | None = None
-    used: int | None = None  # slot: that many are under way
-    limit: int | None = None  # slot, throttle
+    used: int | None = None  # slot: that many are under way; batch: that many are collected
+    limit: int | None = None  # slot, throttle, batch
     key: str | None = None
-    until: datetime | None = None  # throttle: when the next may start
+    until: datetime | None = None  # throttle: when the next may start; batch: when what there is goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Waits:
 def waits_of(conn: Connection, delivery_ids: Sequence[str], now: datetime) -> dict[str, Waits]:
     """By id, for those of these deliveries that are due and wait; of the first ``MOST`` of them."""
     d, s = deliveries.c, subscriptions.c
-    columns = (d.id, d.subscription_id, d.lane, d.priority, d.gated, d.order_key, d.limit_key, d.due_at, s.policies)
-    due = select(*columns).join(subscriptions, s.id == d.subscription_id)
+    columns = (d.id, d.subscription_id, d.lane, d.priority, d.gated, d.order_key, d.limit_key, d.batch_id, d.due_at)
+    due = select(*columns, s.policies).join(subscriptions, s.id == d.subscription_id)
     due = due.where(within(conn, d.id, delivery_ids), d.state.in_(("pending", "waiting")), d.due_at <= now)
     rates: dict[str | None, float] = {}
     return {row.id: _waits(conn, row, now, rates) for row in conn.execute(due.order_by(d.id).limit(MOST)).all()}
@@ -74,6 +74,8 @@ def _waits(conn: Connection, row: Any, now: datetime, rates: dict[str | None, fl
     if not row.gated:
         return Waits(None, _place(conn, _ahead_in_lane(row, now), rates[subject]))
     policies = Policies.from_json(row.policies)
+    if policies.batch is not None:
+        return Waits(_for_its_batch(conn, row, policies.batch, now), None)
     ahead = _ahead_in_key(row) if policies.ordering is not None else _ahead_at_gate(row)
     reason = _waiting_for(conn, row, policies, now)
     needs_a_person = reason.state in ("dead", "held")  # nobody knows when that will be
@@ -85,6 +87,20 @@ def _waiting_for(conn: Connection, row: Any, policies: Policies, now: datetime) 
         _blocked_by(conn, row, policies) or _no_slot(conn, row, policies) or _throttled(conn, row, policies, now)
         or WaitingFor("gate")
     )  # fmt: skip
+
+
+def _for_its_batch(conn: Connection, row: Any, policy: Batch, now: datetime) -> WaitingFor:
+    """More of its key, or the time at which what there is goes; once the batch is formed, the one that it goes with."""
+    if row.batch_id is not None:
+        carrier = batches.under_way(conn, row.batch_id)
+        if carrier is not None:
+            return WaitingFor("batch", carrier.id, carrier.event_uid, carrier.state, key=row.limit_key or None)
+        return WaitingFor("gate")
+    found = batches.collected_so_far(conn, row.subscription_id, row.limit_key, now)
+    if row.limit_key is None or found.n >= policy.size or found.first is None or found.first + policy.wait <= now:
+        return WaitingFor("gate")
+    until = found.first + policy.wait
+    return WaitingFor("batch", used=found.n, limit=policy.size, key=row.limit_key or None, until=until)
 
 
 def _blocked_by(conn: Connection, row: Any, policies: Policies) -> WaitingFor | None:

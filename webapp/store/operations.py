@@ -26,6 +26,11 @@ def get_delivery_row(conn: Connection, delivery_id: str) -> Row[Any]:
     return row
 
 
+def get_delivery_rows(conn: Connection, ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """These rows, oldest first."""
+    return conn.execute(select(deliveries).where(within(conn, deliveries.c.id, ids)).order_by(deliveries.c.id)).all()
+
+
 def hasten(conn: Connection, delivery_id: str, now: datetime) -> bool:
     """A waiting delivery is due now."""
     return _move(conn, delivery_id, Verb.HASTEN, state="pending", due_at=now)
@@ -59,8 +64,8 @@ def revived_values(now: datetime) -> dict[str, Any]:
     return fresh | dict.fromkeys(undone) | {"gated": HAS_PLACE}
 
 
-def add_rerun(conn: Connection, row: Row[Any], new_id: str, now: datetime) -> None:
-    """A new delivery of the same event to the same subscription; the old one stays as it is."""
+def add_rerun(conn: Connection, row: Row[Any], new_id: str, now: datetime, batch_id: str | None = None) -> None:
+    """A new delivery of the same event to the same subscription; the old one stays as it is. ``batch_id``: of the new one."""
     # First the event: its row lock makes those who ask at the same time number one after the other.
     conn.execute(
         update(events).where(events.c.uid == row.event_uid).values(total=events.c.total + 1, open=events.c.open + 1)
@@ -83,6 +88,7 @@ def add_rerun(conn: Connection, row: Row[Any], new_id: str, now: datetime) -> No
             "gated": row.order_key is not None or row.limit_key is not None,
             "order_key": row.order_key,  # it stands at the end
             "limit_key": row.limit_key,
+            "batch_id": batch_id,
             "replay": conn.execute(last).scalar_one() + 1,
             "replay_of": row.id,
         },

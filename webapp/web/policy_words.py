@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from webapp.domain.keytemplates import KeyTemplate
-from webapp.domain.policies import Breaker, Concurrency, Debounce, Ordering, Policies, RateLimit, Throttle
+from webapp.domain.policies import Batch, Breaker, Concurrency, Debounce, Ordering, Policies, RateLimit, Throttle
 from webapp.domain.retry import format_duration
 
 
@@ -19,6 +19,7 @@ def policy_words(policies: Policies) -> list[tuple[str, str]]:
         ("Rate limit", policies.rate_limit, _rate_limit),
         ("Once per key", policies.dedupe, lambda one: f"{one.key.text} within {_time(one.window)}"),
         ("Debounce", policies.debounce, _debounce),
+        ("Batch", policies.batch, _batch),
         ("In order", policies.ordering, _ordering),
         ("At once", policies.concurrency, _concurrency),
         ("Throttle", policies.throttle, _throttle),
@@ -43,6 +44,10 @@ def _rate_limit(one: RateLimit) -> str:
 def _debounce(one: Debounce) -> str:
     words = f"the last event{_per(one.key)} after {_time(one.period)} of quiet"
     return words if one.max_wait is None else f"{words}, {_time(one.max_wait)} at most"
+
+
+def _batch(one: Batch) -> str:
+    return f"up to {one.size:,} events{_per(one.key)} in one call, none later than {_time(one.wait)} after the first"
 
 
 def _ordering(one: Ordering) -> str:

@@ -13,7 +13,7 @@ from webapp.domain.lifecycle import CancelEnd, State, cancel_end
 from webapp.domain.reasons import reason_in_words
 from webapp.domain.retry import RetryPolicy
 from webapp.services import operate
-from webapp.store import api_feeds
+from webapp.store import api_feeds, batches
 from webapp.store.feed_waiting import waits_of
 from webapp.web.api.blueprint import CURSOR, LIMIT, SINCE, UNTIL, answer, answer_page, bp, operation
 from webapp.web.api.events import links_of_delivery
@@ -61,7 +61,7 @@ def show_delivery(delivery_id: str) -> Response:
 @require("operate")
 @operation("Retry: try the same delivery again now", "deliveries", {200: "Delivery"}, problems=(404, 409, 503))
 def retry_delivery(delivery_id: str) -> Response:
-    """A waiting one does not wait any longer, a dead one gets all its tries again."""
+    """A waiting one does not wait any longer, a dead one gets all its tries again. So do the others of its `batch`."""
     read_query()
     operate.retry(get_runtime(), current_actor(), delivery_id)
     return answer(_with_attempts(delivery_id))
@@ -76,7 +76,7 @@ def retry_delivery(delivery_id: str) -> Response:
     problems=(404, 409, 503),
 )
 def rerun_delivery(delivery_id: str) -> Response:
-    """The old delivery stays as it is."""
+    """The old delivery stays as it is. Of a batch, all that have ended are run again, as a new batch."""
     read_query()
     new_id = operate.rerun(get_runtime(), current_actor(), delivery_id)
     return answer(_with_attempts(new_id), 201, {"Location": f"/api/v1/deliveries/{new_id}"})
@@ -127,6 +127,7 @@ def delivery_json(row: Any) -> dict[str, Any]:
         "error": None if row.error_type is None else {"type": row.error_type, "message": row.error_message},
         "progress": None if row.progress_done is None else progress,
         "rerun_of": row.replay_of,
+        "batch_id": row.batch_id,
         "cancel": cancel_json(row),
         "superseded_by": row.superseded_by,
         "expires_at": iso_or_none(row.expires_at),
@@ -150,7 +151,13 @@ def _with_attempts(delivery_id: str) -> dict[str, Any]:
             raise NotFound("There is no such delivery.")
         tries = api_feeds.attempts_of(conn, delivery_id, ATTEMPTS_SHOWN)
         waits = waits_of(conn, [delivery_id], rt.clock()).get(delivery_id)
-    return delivery_json(row) | waits_json(waits) | {"attempts": [_attempt_json(one) for one in tries]}
+        batch = batches.members(conn, row.batch_id)
+    more = {"attempts": [_attempt_json(one) for one in tries], "batch": [_mate_json(one) for one in batch]}
+    return delivery_json(row) | waits_json(waits) | more
+
+
+def _mate_json(row: Any) -> dict[str, Any]:
+    return {"id": row.id, "event_uid": row.event_uid, "state": row.state}
 
 
 def _attempt_json(row: Any) -> dict[str, Any]:
@@ -204,6 +211,20 @@ SCHEMAS: dict[str, Any] = {
             "error": {"type": ["object", "null"]},
             "progress": {"type": ["object", "null"]},
             "rerun_of": _TEXT_OR_NULL,
+            "batch_id": _TEXT_OR_NULL | {"description": "The same for all that are given to the handler in one call."},
+            "batch": {
+                "type": "array",
+                "description": "All of its batch, oldest first: retry and re-run act on them too. Not in lists.",
+                "items": {
+                    "type": "object",
+                    "required": ["id", "event_uid", "state"],
+                    "properties": {
+                        "id": {"type": "string"},
+                        "event_uid": {"type": "string"},
+                        "state": {"$ref": "#/components/schemas/DeliveryState"},
+                    },
+                },
+            },
             "cancel": {
                 "type": ["object", "null"],
                 "description": "Of one whose end was asked for.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from webapp.domain.policies import MAX_COUNT, PRIORITIES
+from webapp.domain.policies import MAX_BATCH, MAX_COUNT, PRIORITIES
 
 _KEY = {"type": ["string", "null"], "maxLength": 500, "description": "A template over the event: {data.customer_id}."}
 _DURATION = {"type": ["string", "number", "null"], "description": '"30s", "1h30m" or seconds.'}
@@ -55,6 +55,14 @@ POLICIES_SCHEMA: dict[str, Any] = {
             ("period",),
             period=_DURATION,
             max_wait=_DURATION,
+            key=_KEY,
+        ),
+        "batch": _policy(
+            "Deliveries are collected and given to the handler in one call: `size` of them, or what came within `wait` "
+            "(1 s to 1 h). For handlers that take lists; not with ordering, concurrency or throttle.",
+            ("size", "wait"),
+            size={"type": ["integer", "null"], "minimum": 2, "maximum": MAX_BATCH},
+            wait=_DURATION,
             key=_KEY,
         ),
         "dedupe": _policy(

@@ -40,17 +40,23 @@ WAITING_SCHEMAS: dict[str, Any] = {
         "properties": {
             "kind": {
                 "type": "string",
-                "enum": ["order", "slot", "throttle", "gate"],
-                "description": "order: an earlier delivery of its key; slot: a place within the concurrency; throttle: the next period; gate: nothing, it passes next.",
+                "enum": ["batch", "order", "slot", "throttle", "gate"],
+                "description": "batch: more deliveries of its batch, or the call of it; order: an earlier delivery of its key; slot: a place within the concurrency; throttle: the next period; gate: nothing, it passes next.",
             },
-            "delivery_id": _TEXT_OR_NULL | {"description": "order: the first delivery of the key."},
+            "delivery_id": _TEXT_OR_NULL
+            | {"description": "order: the first delivery of the key; batch: the one it goes along with."},
             "event_uid": _TEXT_OR_NULL | {"description": "order: the event of that delivery."},
             "state": _TEXT_OR_NULL
             | {"description": "order: the state of that delivery; a dead one waits for a person."},
-            "used": _COUNT_OR_NULL | {"description": "slot: how many are under way."},
-            "limit": _COUNT_OR_NULL | {"description": "slot: how many may be; throttle: how many start per period."},
+            "used": _COUNT_OR_NULL | {"description": "slot: how many are under way; batch: how many are collected."},
+            "limit": _COUNT_OR_NULL
+            | {"description": "slot: how many may be; throttle: how many start per period; batch: its size."},
             "key": _TEXT_OR_NULL,
-            "until": _TEXT_OR_NULL | {"format": "date-time", "description": "throttle: when the next may start."},
+            "until": _TEXT_OR_NULL
+            | {
+                "format": "date-time",
+                "description": "throttle: when the next may start; batch: when what is there goes.",
+            },
         },
     },
     "QueuePlace": {

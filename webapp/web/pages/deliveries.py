@@ -138,8 +138,9 @@ def show(delivery_id: str) -> Response:
 @require("operate")
 def retry(delivery_id: str) -> Response:
     """Try it now."""
-    operate.retry(get_runtime(), current_actor(), delivery_id)
-    return done("Retry is under way", back=url_for("deliveries.show", delivery_id=delivery_id))
+    count = operate.retry(get_runtime(), current_actor(), delivery_id)
+    said = "Retry is under way" if count == 1 else f"Retry of its batch is under way: {count} deliveries"
+    return done(said, back=url_for("deliveries.show", delivery_id=delivery_id))
 
 
 @bp.post("/<delivery_id>/rerun")

@@ -112,6 +112,16 @@ GROUPS = (
         ),
     ),
     PolicyGroup(
+        "batch",
+        "Batch",
+        "Collect events and give them to the handler in one call.",
+        (
+            _whole("batch/size", "Size", "50"),
+            _time("batch/wait", "Waits at most", "30s", "From 1s to 1h; then what is there goes."),
+            _key("batch"),
+        ),
+    ),
+    PolicyGroup(
         "dedupe",
         "Once per key",
         "An event whose key was seen a short while ago is skipped.",
