@@ -43,7 +43,7 @@ def drain(engine: Engine, lane: str) -> int:
             continue
         if now >= gate_at:
             gate_at = now + GATE_AGAIN_S
-            open_gates(engine)
+            open_gates(engine, lane)
         placed = engine.flights.placed()  # before the claim: who ends after this has let the next one through by then
         batch = claim(engine, lane, limit)
         if batch:
@@ -62,7 +62,7 @@ def drain(engine: Engine, lane: str) -> int:
     return taken
 
 
-def open_gates(engine: Engine) -> None:
+def open_gates(engine: Engine, lane: str) -> None:
     """Let through what may pass, so that the next claim sees it. The beat asks again, whatever happens here.
 
     Where very many subscriptions have something waiting, one look takes long: it gets a fifth of the time at most.
@@ -71,7 +71,7 @@ def open_gates(engine: Engine) -> None:
     if begun < engine.gates_at:
         return
     try:
-        gatekeeper.open_gates(engine.rt, ring=False)
+        gatekeeper.open_gates(engine.rt, claims_next=lane)
     except Unavailable:
         log.warning("no gate was opened: the database does not answer", extra={"action": "gate_failed"})
     took = time.monotonic() - begun

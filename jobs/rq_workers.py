@@ -26,7 +26,7 @@ from rq.worker import BaseWorker, WorkerStatus
 
 from jobs import isolated
 from jobs.horselimit import HorseLimit
-from webapp.queue import DRAIN, RUN_ISOLATED, flag_of
+from webapp.queue import DRAIN, ISOLATED, RUN_ISOLATED, flag_of
 
 log = logging.getLogger(__name__)
 
@@ -101,26 +101,27 @@ class SharedWorker(_Calm, SimpleWorker):
 
 
 class IsolatedWorker(_Calm, Worker):
-    """Forks a horse per delivery, looks after it, and clears up behind it."""
+    """Forks a horse when something is due, looks after it, and clears up behind it."""
 
     fork_lock: threading.Lock
     horse_limit: HorseLimit
     grace_s: float = 6.0
-    on_horse: Callable[[str | None], None] = staticmethod(lambda _: None)
+    on_horse: Callable[[bool], None] = staticmethod(lambda _: None)
+    has_work: Callable[[], bool] = staticmethod(lambda: True)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Answer the bell before the fork: a second bell for the same delivery then costs no process."""
-        named = _delivery_of(job)
-        if named and not self.connection.delete(flag_of(named)):
+        """Answer the bell and look before the fork: a bell that rang twice then costs no process."""
+        self.connection.delete(flag_of(ISOLATED))
+        if _is_bell(job) and not self.has_work():
             queue.intermediate_queue.remove(job.id)
             job.delete(remove_from_queue=False)
             return
         super().execute_job(job, queue)
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        self.on_horse(_delivery_of(job))
+        self.horse_limit.reset()
+        self.on_horse(True)
         with self.fork_lock:  # no connection is open and no lock held by another thread at this moment
-            self.horse_limit.reset()
             super().fork_work_horse(job, queue)
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
@@ -130,7 +131,7 @@ class IsolatedWorker(_Calm, Worker):
         finally:
             with suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)  # processes that the handler left behind
-            self.on_horse(None)
+            self.on_horse(False)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
         """Asked every few seconds while the horse runs: follow a deadline that its handler has moved."""
@@ -140,6 +141,7 @@ class IsolatedWorker(_Calm, Worker):
 
     def handle_warm_shutdown_request(self) -> None:
         self.on_stop()
+        self.horse_limit.close()
         if self.horse_pid:
             threading.Thread(target=self._end_horse, args=(self.horse_pid,), daemon=True).start()
 
@@ -159,12 +161,12 @@ class IsolatedWorker(_Calm, Worker):
                 os.kill(pid, sig)
 
 
-def _delivery_of(job: Job) -> str | None:
-    """The delivery that a job is about. What cannot be read is about none, and fails when it is performed."""
+def _is_bell(job: Job) -> bool:
+    """Whether it asks for what is due. What cannot be read does not, and fails when it is performed."""
     try:
-        return str(job.args[0]) if job.func_name == RUN_ISOLATED else None
+        return bool(job.func_name == RUN_ISOLATED)
     except Exception:  # noqa: BLE001  Redis is not trusted: anything may be in there
-        return None
+        return False
 
 
 def connect(redis_url: str) -> redis.Redis:

@@ -28,9 +28,9 @@ from jobs.rq_workers import SETTINGS, IsolatedWorker, SharedWorker, connect
 from jobs.stopping import Stop, end_process
 from webapp.domain.errors import HubError, Unavailable
 from webapp.logs import configure_logging
-from webapp.queue import queue_name
+from webapp.queue import ISOLATED, queue_name
 from webapp.runtime import Runtime, build_runtime
-from webapp.services import presence
+from webapp.services import gatekeeper, presence
 from webapp.services.presence import Presence
 from webapp.settings import load_settings
 from webapp.store import deliveries
@@ -96,19 +96,19 @@ def run_shared(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burst:
 
 
 def run_isolated(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burst: bool) -> None:
-    """Forks for each delivery of the isolated lane."""
+    """Forks for what is due in the isolated lane."""
     limit = HorseLimit()
     isolated.prepare(isolated.Plan(rt.settings, registry, me.name, os.getpid(), limit))
-    parent = Parent(rt, me)
+    parent = Parent(rt, me, limit)
     parent.start()
 
     def work() -> None:
         worker = IsolatedWorker(
-            [queue_name("isolated")], name=_rq_name(me), connection=connect(rt.settings.redis_url), **SETTINGS
+            [queue_name(ISOLATED)], name=_rq_name(me), connection=connect(rt.settings.redis_url), **SETTINGS
         )
         worker.fork_lock, worker.horse_limit = parent.fork_lock, limit
         worker.grace_s = rt.settings.shutdown_grace_s
-        worker.on_horse = parent.on_horse
+        worker.on_horse, worker.has_work = parent.on_horse, parent.has_work
         worker.on_stop, worker.is_stopping = stop.ask, stop.asked.is_set
         worker.work(burst=burst)
 
@@ -122,15 +122,16 @@ def run_isolated(rt: Runtime, registry: Registry, me: Presence, stop: Stop, burs
 
 
 class Parent:
-    """Heartbeats of a forking worker: its row, and the lease of the delivery that its horse is running.
+    """Heartbeats of a forking worker: its row, and the lease of what its horse is running.
 
     Every use of the database is inside ``fork_lock`` and closes what it opened: nothing may cross the fork.
     """
 
-    def __init__(self, rt: Runtime, me: Presence) -> None:
+    def __init__(self, rt: Runtime, me: Presence, limit: HorseLimit) -> None:
         self.fork_lock = threading.Lock()
-        self._rt, self._me = rt, me
-        self._delivery: str | None = None
+        self._rt, self._me, self._limit = rt, me, limit
+        self._has_horse = False
+        self._finished = 0  # of the horses before
         self._told = "idle"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -144,7 +145,7 @@ class Parent:
         """Heartbeats until the horse is gone, then no more."""
         self._me.state = "stopping"
         end = time.monotonic() + grace_s
-        while self._delivery is not None and time.monotonic() < end:
+        while self._has_horse and time.monotonic() < end:
             time.sleep(0.02)
         self._stop.set()
         self._thread.join(timeout=2)
@@ -154,30 +155,42 @@ class Parent:
         with self.fork_lock:
             _leave(self._rt, self._me)
 
-    def on_horse(self, delivery_id: str | None) -> None:
-        """A horse is about to run this delivery; with None, it is gone."""
-        ended, self._delivery = self._delivery, delivery_id
-        self._me.running = 1 if delivery_id else 0
+    def has_work(self) -> bool:
+        """Let through what may pass its gate, then look whether anything is due. Without a database nothing is."""
+        found: list[bool] = []
+        self._attempt(lambda: found.append(self._is_due()))
+        return any(found)
+
+    def on_horse(self, is_there: bool) -> None:
+        """A horse is about to run, or it is gone."""
+        self._has_horse = is_there
+        self._me.running = int(is_there)
         if self._me.state != "stopping":
-            self._me.state = "busy" if delivery_id else "idle"
-        if delivery_id is None:
-            self._me.finished += 1
-            self._attempt(lambda: self._prolong(ended, timedelta()))  # if it still runs, nobody runs it
+            self._me.state = "busy" if is_there else "idle"
+        if not is_there:
+            self._finished += self._limit.ended()
+            self._me.finished = self._finished
+            self._attempt(lambda: self._prolong(timedelta()))  # what it still held, nobody runs
+
+    def _is_due(self) -> bool:
+        gatekeeper.open_gates(self._rt, claims_next=ISOLATED)
+        with self._rt.db.read() as conn:
+            return ISOLATED in deliveries.due_lanes(conn, self._rt.clock())
 
     def _run(self) -> None:
         while not self._stop.wait(self._rt.settings.heartbeat_s):
             self._attempt(self._beat)
 
     def _beat(self) -> None:
-        self._prolong(self._delivery, timedelta(seconds=self._rt.settings.lease_s))
+        if self._has_horse:
+            self._prolong(timedelta(seconds=self._rt.settings.lease_s))
+            self._me.finished = self._finished + self._limit.ended()
         presence.give_sign(self._rt, self._me, self._told)
         self._told = self._me.state
 
-    def _prolong(self, delivery_id: str | None, lease: timedelta) -> None:
-        if delivery_id is not None:
-            until = self._rt.clock() + lease
-            with self._rt.db.write() as conn:
-                deliveries.renew(conn, owner=self._me.name, ids=[delivery_id], until=until)
+    def _prolong(self, lease: timedelta) -> None:
+        with self._rt.db.write() as conn:
+            deliveries.renew_all(conn, owner=self._me.name, until=self._rt.clock() + lease)
 
     def _attempt(self, act: Callable[[], None]) -> None:
         with self.fork_lock:
@@ -193,7 +206,7 @@ class Parent:
 
 def _options(arguments: list[str] | None) -> Any:
     parser = argparse.ArgumentParser(prog="jobs.worker", description="Runs the handlers of deliveries.")
-    parser.add_argument("--isolated", action="store_true", help="fork for each delivery of the isolated lane")
+    parser.add_argument("--isolated", action="store_true", help="fork for what is due in the isolated lane")
     parser.add_argument("--burst", action="store_true", help="end when nothing is due")
     return parser.parse_args(arguments)
 

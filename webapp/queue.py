@@ -1,4 +1,4 @@
-"""The doorbell. The only place in webapp that knows RQ; what is rung carries a lane or an id, never data.
+"""The doorbell. The only place in webapp that knows RQ; what is rung carries a lane, never data.
 
 Losing Redis costs time, never work: the rows in SQL are the queue, and the beat rings again.
 """
@@ -9,7 +9,7 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import redis
@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 
 DRAIN = "jobs.tasks.drain"
 RUN_ISOLATED = "jobs.tasks.run_isolated"
+ISOLATED = "isolated"  # the lane whose deliveries run one by one in forked processes
 FLAG_TTL_S = 5  # a bell that nobody answered may be rung again after this
-ISOLATED_FLAG_TTL_S = 30  # the same for one isolated delivery: its job may stand in a queue behind slow ones
+DRAIN_LIMIT_S = 3600
+ISOLATED_START_S = 60  # until a forked process has something to run, which has a limit of its own
 ISOLATED_MARGIN_S = 15  # RQ ends a forked job this long after its time limit: by then everything else has failed
 BURST_S = 0.01  # between two rings of those who do not wait
 FLOOD_S = 0.08  # the same while they keep ringing: workers are awake, and a ring costs what several accepts cost
@@ -41,9 +43,7 @@ class Doorbell(Protocol):
 
     def ring_soon(self, lane: str) -> None: ...
 
-    def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool: ...
-
-    def answer(self, name: str) -> None: ...
+    def answer(self, lane: str) -> None: ...
 
     def is_alive(self) -> bool: ...
 
@@ -63,11 +63,7 @@ class RecordingDoorbell:
     def ring_soon(self, lane: str) -> None:
         self.rung.append(lane)
 
-    def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool:
-        self.rung.extend(delivery_id for delivery_id, _ in deliveries)
-        return True
-
-    def answer(self, name: str) -> None:
+    def answer(self, lane: str) -> None:
         return None
 
     def is_alive(self) -> bool:
@@ -107,13 +103,9 @@ class RedisDoorbell:
                 atexit.register(self.close)  # a program that publishes and ends still rings
         self._want.set()
 
-    def ring_isolated(self, deliveries: Iterable[tuple[str, float]]) -> bool:
-        """Ask for one forked job per ``(delivery id, timeout in seconds)``, unless it is asked for already."""
-        return self._guarded(lambda: self._ring_each(list(deliveries)))
-
-    def answer(self, name: str) -> None:
-        """Take the flag of a lane or delivery down: from here on it may be rung again."""
-        self._guarded(lambda: self._redis.delete(flag_of(name)))
+    def answer(self, lane: str) -> None:
+        """Take the flag of a lane down: from here on it may be rung again."""
+        self._guarded(lambda: self._redis.delete(flag_of(lane)))
 
     def is_alive(self) -> bool:
         """Whether Redis answers now."""
@@ -145,24 +137,17 @@ class RedisDoorbell:
                 time.sleep(pause_s)
 
     def _ring(self, lane: str) -> None:
-        self._enqueue(lane, DRAIN, lane, flag_ttl_s=FLAG_TTL_S, job_timeout=3600)
-
-    def _ring_each(self, deliveries: Sequence[tuple[str, float]]) -> None:
-        for delivery_id, timeout_s in deliveries:
-            limit_s = int(timeout_s) + ISOLATED_MARGIN_S
-            self._enqueue("isolated", RUN_ISOLATED, delivery_id, flag_ttl_s=ISOLATED_FLAG_TTL_S, job_timeout=limit_s)
-
-    def _enqueue(self, lane: str, task: str, name: str, *, flag_ttl_s: int, job_timeout: int) -> None:
         """Flag and job in one transaction: a flag without a job would hold back the bell until it lapses.
 
-        Two who ring at once may leave two jobs behind one flag. The second is dropped, or finds nothing to do.
+        Two who ring at once may leave two jobs behind one flag. The second finds nothing to do.
         """
-        flag = flag_of(name)
+        flag = flag_of(lane)
         if self._redis.exists(flag):
             return
+        task, limit_s = (RUN_ISOLATED, ISOLATED_START_S) if lane == ISOLATED else (DRAIN, DRAIN_LIMIT_S)
         both = self._redis.pipeline(transaction=True)
-        self._queue(lane).enqueue(task, name, job_timeout=job_timeout, result_ttl=0, failure_ttl=3600, pipeline=both)
-        both.set(flag, 1, nx=True, ex=flag_ttl_s)
+        self._queue(lane).enqueue(task, lane, job_timeout=limit_s, result_ttl=0, failure_ttl=3600, pipeline=both)
+        both.set(flag, 1, nx=True, ex=FLAG_TTL_S)
         both.execute()
 
     def _queue(self, lane: str) -> Queue:
@@ -182,6 +167,6 @@ class RedisDoorbell:
         return True
 
 
-def flag_of(name: str) -> str:
-    """The key that says: this lane or delivery is rung for, and nobody has answered yet."""
-    return f"signalbox:rung:{name}"
+def flag_of(lane: str) -> str:
+    """The key that says: this lane is rung for, and nobody has answered yet."""
+    return f"signalbox:rung:{lane}"

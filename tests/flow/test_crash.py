@@ -11,11 +11,10 @@ import psutil
 import pytest
 import redis
 
-from tests.support.factories import rows_of
 from tests.support.servers import wait_until
 from tests.support.workers import Crew, crew_of, marks
+from webapp.queue import RUN_ISOLATED, flag_of
 from webapp.runtime import Runtime
-from webapp.store import tables as t
 
 pytestmark = pytest.mark.slow
 
@@ -172,17 +171,44 @@ def test_worker_that_was_frozen_cannot_overwrite_what_happened_meanwhile(crew: C
     assert crew.delivery(accepted).attempt == 2
 
 
-def test_second_bell_for_the_same_delivery_costs_no_process(crew: Crew) -> None:
+def test_bell_with_nothing_due_costs_no_process(crew: Crew) -> None:
     from rq import Queue
 
     crew.subscribe("t.slow-alone")
     crew.worker("--isolated")
-    accepted = crew.send("t.slow-alone", seconds=0)
-    crew.wait_for(accepted, "succeeded")
+    crew.wait_for(crew.send("t.slow-alone", seconds=0), "succeeded")
     with redis.Redis.from_url(crew.rt.settings.redis_url) as client:
         queue = Queue("signalbox-isolated", connection=client, serializer="json")
-        queue.enqueue("jobs.tasks.run_isolated", accepted.deliveries[0].id)
-        crew.wait_for(crew.send("t.slow-alone", seconds=0), "succeeded")
-        assert queue.is_empty()
-        assert client.lrange(queue.intermediate_queue_key, 0, -1) == []
-    wait_until(lambda: [row.finished for row in rows_of(crew.rt, t.workers)] == [2], 5, "two horses ran, not three")
+        wait_until(lambda: client.ttl(rung := flag_of("isolated")) < 0 and not client.exists(rung), 10, "answered")
+        queue.enqueue(RUN_ISOLATED, "isolated", result_ttl=0)
+        wait_until(lambda: queue.is_empty() and not client.lrange(queue.intermediate_queue_key, 0, -1), 5, "dropped")
+        assert client.keys("rq:job:*") == []
+
+
+def test_poison_among_many_takes_nobody_with_it_and_costs_two_processes_not_one_each(
+    crew: Crew, tmp_path: Path
+) -> None:
+    for handler in ("t.slow-once", "t.gone"):
+        crew.subscribe(handler, timeout_ms=60_000)
+    first = crew.worker()
+    crew.beat()
+    effects = tmp_path / "effects"
+    sent = [crew.send("t.slow-once", file=str(effects)) for _ in range(20)]
+    for accepted in sent:
+        crew.wait_for(accepted, "running")
+    poison = crew.send("t.gone")
+    first.wait(10)
+    crew.worker("--isolated")
+    for accepted in sent:
+        row = crew.wait_for(accepted, "succeeded", 15)
+        assert (row.crashes, [a.outcome for a in crew.attempts(accepted)]) == (1, ["crashed", "succeeded"])
+    wait_until(lambda: crew.delivery(poison).crashes == 2, 10, "the poison killed the process that it was alone in")
+    assert len({line.split()[1] for line in marks(effects)}) <= 2
+
+
+def test_isolated_delivery_passes_its_gate_without_the_beat(crew: Crew) -> None:
+    crew.subscribe("t.slow-alone", policies={"concurrency": {"limit": 1}})
+    crew.worker("--isolated")
+    sent = [crew.send("t.slow-alone", seconds=0) for _ in range(3)]
+    for accepted in sent:
+        crew.wait_for(accepted, "succeeded")

@@ -150,7 +150,7 @@ def test_rq_waits_for_a_horse_whose_handler_extended_its_deadline(redis_url: str
     worker = IsolatedWorker(["signalbox-isolated"], connection=connection, **SETTINGS)
     worker.horse_limit = HorseLimit()
     waiting = Queue("signalbox-isolated", connection=connection, serializer="json", job_class=OurJob)
-    job = waiting.enqueue(RUN_ISOLATED, "dlv_1", job_timeout=16)
+    job = waiting.enqueue(RUN_ISOLATED, "isolated", job_timeout=16)
     worker.bootstrap()
     job.started_at = now()
     execution = worker.prepare_execution(job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from jobs.horselimit import HorseLimit
 from jobs.worker import Parent, introduce
 from tests.support.factories import rows_of
 from tests.support.servers import wait_until
@@ -15,7 +16,7 @@ from webapp.store import tables as t
 def test_parent_signs_off_only_when_nobody_else_uses_the_database(rt: Runtime) -> None:
     me = introduce(rt, "isolated")
     presence.arrive(rt, me)
-    parent = Parent(rt, me)
+    parent = Parent(rt, me, HorseLimit())
     leaving = threading.Thread(target=parent.leave)
     with parent.fork_lock:
         leaving.start()

@@ -12,9 +12,7 @@ import redis
 
 from tests.support.servers import private_redis, short_directory
 from webapp.live import EventChanged, RedisPublisher
-from webapp.queue import RedisDoorbell, flag_of
-
-ISOLATED = [("dlv_1", 30.0)]
+from webapp.queue import ISOLATED, RedisDoorbell, flag_of
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +34,12 @@ def test_bell_gives_up_when_redis_refuses_writes_and_rings_again_after(
         client.config_set(setting, value)
         bell = RedisDoorbell(own_redis)
         assert not bell.ring("default")
-        assert not bell.ring_isolated(ISOLATED)
+        assert not bell.ring(ISOLATED)
         bell.close()
         client.config_set(setting, normal)
         bell = RedisDoorbell(own_redis)
         assert bell.ring("default")
-        assert bell.ring_isolated(ISOLATED)
+        assert bell.ring(ISOLATED)
         assert client.llen("rq:queue:signalbox-default") == 1
         bell.close()
 
@@ -51,13 +49,13 @@ def test_bell_that_could_not_be_rung_leaves_no_flag_that_holds_back_the_next(own
         client.flushall()
         client.execute_command("ACL", "SETUSER", "default", "-rpush", "-lpush")
         bell = RedisDoorbell(own_redis)
-        assert not bell.ring_isolated(ISOLATED)
+        assert not bell.ring(ISOLATED)
         bell.close()
         client.execute_command("ACL", "SETUSER", "default", "+@all")
-        assert not client.exists(flag_of("dlv_1"))
+        assert not client.exists(flag_of(ISOLATED))
         bell = RedisDoorbell(own_redis)
-        assert bell.ring_isolated(ISOLATED)
-        assert bell.ring_isolated(ISOLATED)
+        assert bell.ring(ISOLATED)
+        assert bell.ring(ISOLATED)
         assert client.llen("rq:queue:signalbox-isolated") == 1
         bell.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -182,9 +183,9 @@ def test_increment_of_what_is_no_number_fails_as_a_try(engine: Engine, rt: Runti
 def test_isolated_handlers_remember_too(rt: Runtime) -> None:
     subscription = make_subscription(rt, handler="t.remember_alone")
     delivery = deliver(rt, subscription, ["increment", "n"], handler="t.remember_alone", lane="isolated")
-    [claimed] = claim_all(rt, "horse", lane="isolated")
     plan = isolated.Plan(rt.settings, load_registry([PLUGIN]), "horse", parent_pid=0, limit=HorseLimit())
-    isolated._run(rt, claimed, plan)
+    assert isolated.Horse(rt, plan).run() == 1
+    signal.alarm(0)
     assert (row_of(rt, t.deliveries, delivery).state, remembered(rt)) == ("succeeded", {"n": 1})
 
 

@@ -209,12 +209,13 @@ def test_policies_that_were_taken_away_let_everything_through(rt: Runtime) -> No
     assert due(rt) == gone | strays
 
 
-def test_isolated_ones_are_rung_one_by_one(rt: Runtime) -> None:
+def test_workers_are_told_of_every_lane_but_the_one_the_caller_claims_from(rt: Runtime) -> None:
     subscription = gated_subscription(rt, concurrency={"limit": 1})
-    first = arrive(rt, subscription, limit="", lane="isolated")
-    gatekeeper.admit(rt)
+    arrive(rt, subscription, limit="", lane="isolated")
+    arrive(rt, gated_subscription(rt, concurrency={"limit": 1}), limit="")
+    gatekeeper.open_gates(rt, claims_next="default")
     assert isinstance(rt.queue, RecordingDoorbell)
-    assert rt.queue.rung == [first]
+    assert rt.queue.rung == ["isolated"]
 
 
 def test_throttle_tells_when_the_next_may_start(rt: Runtime, clock: Clock) -> None:

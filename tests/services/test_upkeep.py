@@ -9,11 +9,12 @@ from sqlalchemy import select
 from tests.services.test_operate import end, publish, row_of, status_of, take
 from tests.support.clock import Clock
 from tests.support.factories import make_subscription
+from tests.support.work import claim_all
 from webapp.domain.access import Actor
 from webapp.domain.outcomes import Done
 from webapp.runtime import Runtime
 from webapp.services import upkeep
-from webapp.store.deliveries import claim_one, renew
+from webapp.store.deliveries import renew
 from webapp.store.tables import attempts, audit, notifications, workers
 
 
@@ -30,9 +31,7 @@ def test_rescue_takes_back_what_a_silent_worker_held(rt: Runtime, clock: Clock, 
         "waiting", "isolated", 1, 1, "WorkerLost",
     )  # fmt: skip
     assert end(rt, claimed, Done()) == set(), "the worker came back from the dead and must not be heard"
-    with rt.db.write() as conn:
-        again = claim_one(conn, delivery_id=delivery, owner="w2", now=rt.clock(), lease=timedelta(seconds=10))
-    assert again is not None
+    [again] = claim_all(rt, "w2", lane="isolated")
     assert end(rt, again, Done(), "w2") == {delivery}
     assert status_of(rt, uid)[0] == "succeeded"
     with rt.db.read() as conn:
@@ -62,8 +61,7 @@ def test_rescue_gives_up_after_three_crashes(rt: Runtime, clock: Clock, operator
         clock.advance(seconds=60)
         assert upkeep.rescue(rt) == 1
         clock.advance(seconds=60)
-        with rt.db.write() as conn:
-            claim_one(conn, delivery_id=delivery, owner="w", now=rt.clock(), lease=timedelta(seconds=10))
+        claim_all(rt, "w", lane="isolated")
     assert (row_of(rt, delivery).state, row_of(rt, delivery).reason) == ("dead", "lost")
     assert status_of(rt, uid) == ("failed", 1, 0, 0, 1)
 

@@ -13,7 +13,7 @@ from tests.support.factories import make_delivery, make_event, make_subscription
 from tests.support.work import LEASE, claim_all
 from webapp.runtime import Runtime
 from webapp.store import tables
-from webapp.store.deliveries import claim, claim_one, due_isolated, due_lanes, renew
+from webapp.store.deliveries import claim, due_lanes, renew, renew_all
 
 deliveries = tables.deliveries
 
@@ -97,14 +97,19 @@ def test_claim_passes_by_rows_that_an_open_transaction_is_taking(make_runtime, p
     assert mine[0].id != theirs[0].id
 
 
-def test_claim_one_answers_nothing_when_the_bell_rang_twice(rt: Runtime) -> None:
-    delivery_id = make_delivery(rt, lane="isolated")
-    answers = []
-    for owner in ("a", "b"):
-        with rt.db.write() as conn:
-            answers.append(claim_one(conn, delivery_id=delivery_id, owner=owner, now=rt.clock(), lease=LEASE))
-    assert answers[0] is not None
-    assert answers[1] is None
+def test_claim_of_one_answers_nothing_when_the_bell_rang_twice(rt: Runtime) -> None:
+    make_delivery(rt, lane="isolated")
+    assert [len(claim_all(rt, owner, lane="isolated", limit=1)) for owner in ("a", "b")] == [1, 0]
+
+
+def test_whatever_an_owner_runs_is_prolonged_or_ended_at_once(rt: Runtime, clock: Clock) -> None:
+    mine, other = (make_delivery(rt, due_at=clock() - timedelta(seconds=age)) for age in (2, 1))
+    claim_all(rt, "horse-1", limit=1)
+    claim_all(rt, "horse-2", limit=1)
+    with rt.db.write() as conn:
+        renew_all(conn, owner="horse-1", until=clock() + 2 * LEASE)
+    assert row_of(rt, deliveries, mine).lease_until == clock() + 2 * LEASE
+    assert row_of(rt, deliveries, other).lease_until == clock() + LEASE
 
 
 def test_renew_prolongs_only_what_is_still_ours(rt: Runtime, clock: Clock) -> None:
@@ -122,8 +127,9 @@ def test_due_work_is_found_by_lane(rt: Runtime, clock: Clock) -> None:
     with rt.db.read() as conn:
         assert due_lanes(conn, clock()) == []
     make_delivery(rt)
-    isolated = make_delivery(rt, lane="isolated")
     make_delivery(rt, lane="isolated", due_at=clock() + timedelta(hours=1))
     with rt.db.read() as conn:
         assert due_lanes(conn, clock()) == ["default"]
-        assert due_isolated(conn, clock(), 10) == [(isolated, 30.0)]
+    make_delivery(rt, lane="isolated")
+    with rt.db.read() as conn:
+        assert due_lanes(conn, clock()) == ["default", "isolated"]

@@ -14,7 +14,7 @@ from tests.support.factories import make_delivery, make_subscription
 from tests.support.work import LEASE, claim_all
 from webapp.runtime import Runtime
 from webapp.store import fair, gates, tables
-from webapp.store.deliveries import Claimed, claim, claim_one, due_lanes
+from webapp.store.deliveries import Claimed, claim, due_lanes
 
 
 def fill(rt: Runtime, subscription_id: str, n: int, **fields: Any) -> None:
@@ -73,6 +73,20 @@ def test_share_of_the_low_holds_for_small_claims_over_time(rt: Runtime, roll: fl
     assert Counter(one.priority for one in take(rt, 4, roll))[2] == kept
 
 
+def test_one_at_a_time_is_drawn_from_all_subscriptions_whoever_is_oldest(rt: Runtime, clock: Clock) -> None:
+    flood, trickle = make_subscription(rt), make_subscription(rt)
+    fill(rt, flood, 50, due_at=clock() - timedelta(hours=1))
+    fill(rt, trickle, 20)
+    taken = Counter(take(rt, 1, roll / 40)[0].subscription_id for roll in range(4, 24))
+    assert taken == {flood: 10, trickle: 10}
+
+
+def test_one_at_a_time_is_of_a_lower_priority_a_tenth_of_the_time(rt: Runtime) -> None:
+    for priority in (0, 1, 2):
+        fill(rt, make_subscription(rt), 40, priority=priority)
+    assert Counter(take(rt, 1, roll / 40)[0].priority for roll in range(40)) == {0: 36, 1: 2, 2: 2}
+
+
 def test_flood_of_one_subscription_does_not_delay_the_other(rt: Runtime) -> None:
     flood, trickle = make_subscription(rt), make_subscription(rt)
     fill(rt, flood, 200)
@@ -113,11 +127,9 @@ def test_with_more_subscriptions_than_share_a_claim_nobody_is_left_out(
 
 
 def test_expired_and_gated_are_not_claimed(rt: Runtime, clock: Clock) -> None:
-    expired = make_delivery(rt, expires_at=clock() - timedelta(microseconds=1))
+    make_delivery(rt, expires_at=clock() - timedelta(microseconds=1))
     make_delivery(rt, gated=True)
     in_time = make_delivery(rt, expires_at=clock())
-    with rt.db.write() as conn:
-        assert claim_one(conn, delivery_id=expired, owner="w", now=clock(), lease=LEASE) is None
     assert [one.id for one in claim_all(rt)] == [in_time]
 
 

@@ -35,6 +35,17 @@ class Slow(EventHandler):
         return Done({"attempt": ctx.attempt})
 
 
+class SlowOnce(Slow):
+    """Is slow the first time only, so that a worker can be killed under it."""
+
+    name = "t.slow-once"
+
+    async def process(self, event: Event, ctx: Context) -> Any:
+        if ctx.attempt == 1:
+            await asyncio.sleep(60)
+        mark(event, f"again {os.getpid()}")
+
+
 class SlowAlone(Slow):
     name = "t.slow-alone"
     isolated = True

@@ -66,7 +66,7 @@ def reroute(rt: Runtime, actor: Actor, event_uid: str, *, again: bool = False) -
         reroutes.add_deliveries(conn, event_uid, rows)
         skipped = tuple(match for match in matches if match not in chosen)
         _write_audit(rt, conn, actor, event, chosen, len(skipped))
-    _ring(rt, chosen, rows)
+    _ring(rt, rows)
     rt.live.tell(EventChanged(event_uid, ""))
     return Rerouted(tuple(row["id"] for row in rows), skipped)
 
@@ -94,12 +94,9 @@ def _row(rt: Runtime, event_uid: str, match: Match, view: Mapping[str, Any], now
     }
 
 
-def _ring(rt: Runtime, chosen: Sequence[Match], rows: Sequence[dict[str, Any]]) -> None:
-    due = [(match.rule, row) for match, row in zip(chosen, rows, strict=True) if row["state"] == "pending"]
-    if any(rule.lane == "default" for rule, _ in due):
-        rt.queue.ring("default")
-    alone = [(row["id"], rule.timeout_s) for rule, row in due if rule.lane == "isolated" and not row["gated"]]
-    rt.queue.ring_isolated(alone)
+def _ring(rt: Runtime, rows: Sequence[dict[str, Any]]) -> None:
+    for lane in {row["lane"] for row in rows if row["state"] == "pending"}:
+        rt.queue.ring(lane)
 
 
 def _write_audit(

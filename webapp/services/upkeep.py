@@ -15,7 +15,7 @@ from webapp.live import EventChanged, WorkerChanged
 from webapp.runtime import Runtime
 from webapp.services.notify import notify
 from webapp.store import audit, outcomes
-from webapp.store.deliveries import due_isolated, due_lanes
+from webapp.store.deliveries import due_lanes
 from webapp.store.intake import any_outdated
 from webapp.store.intake import expire as expire_deliveries
 from webapp.store.retention import drop_outdated, drop_silent_workers
@@ -24,19 +24,15 @@ log = logging.getLogger(__name__)
 
 RESCUE_LIMIT = 500
 EXPIRE_LIMIT = 1000
-ISOLATED_LIMIT = 200
 WORKER_SILENT = timedelta(seconds=15)  # no heartbeat for this long: the worker is lost
 
 
 def ring_due(rt: Runtime) -> None:
     """Ring for every lane that has work due. Redis may have forgotten; the rows have not."""
-    now = rt.clock()
     with rt.db.read() as conn:
-        lanes = due_lanes(conn, now)
-        isolated = due_isolated(conn, now, ISOLATED_LIMIT)
+        lanes = due_lanes(conn, rt.clock())
     for lane in lanes:
         rt.queue.ring(lane)
-    rt.queue.ring_isolated(isolated)
 
 
 def rescue(rt: Runtime) -> int:

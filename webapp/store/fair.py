@@ -79,10 +79,26 @@ def take_fairly(conn: Connection, take: Take, *, lane: str, limit: int, now: dat
         return 0
     taken, kept = 0, _kept(limit, roll)
     classes = list(_classes(conn, lane, now, roll))
+    if limit == 1:
+        classes = _by_lot(classes, roll)
     for place, (priority, members) in enumerate(classes):
         share = limit - taken - kept * (len(classes) - place - 1)
         taken += _take_class(conn, take, lane, priority, members, max(0, share), now)
     return taken
+
+
+def _by_lot(classes: Sequence[tuple[int, list[str]]], roll: float) -> list[tuple[int, list[str]]]:
+    """Of one that is taken nothing can be kept, nor shared: a tenth of the time a lower priority is first, and who of
+    its subscriptions is first is drawn too."""
+    tenth, rest = divmod(roll * KEPT, 1)
+    first = 1 + int(rest * (len(classes) - 1)) if tenth == 0 and len(classes) > 1 else 0
+    drawn = [*classes[first:], *classes[:first]]
+    return [(priority, _turned(members, rest * KEPT % 1)) for priority, members in drawn]
+
+
+def _turned(members: list[str], share: float) -> list[str]:
+    place = int(share * len(members))
+    return [*members[place:], *members[:place]]
 
 
 def _kept(limit: int, roll: float) -> int:
