@@ -1,4 +1,6 @@
-"""What the beat does beside its pulse: bulk operations, which may take long. A thread, so that the pulse is never late.
+"""What the beat does beside its pulse, because it may take long: bulk operations, and a look for unknown event types.
+
+A thread, so that the pulse is never late.
 
 Between two steps it rests as long as a step may take: on SQLite whoever accepts events must get the pen too.
 """
@@ -7,15 +9,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from webapp.domain.errors import Unavailable
 from webapp.runtime import Runtime
-from webapp.services import bulk_work
+from webapp.services import bulk_work, discovery
 
 log = logging.getLogger(__name__)
 
 BUSY_S = 0.1  # of work, and of rest while there is more
 IDLE_S = 1.0
+DISCOVER_S = 5.0
 
 
 class Errands:
@@ -24,6 +28,7 @@ class Errands:
     def __init__(self, rt: Runtime, owner: str) -> None:
         self._rt, self._owner = rt, owner
         self._stop = threading.Event()
+        self._discovered = float("-inf")
         self._thread = threading.Thread(target=self._run, name="errands", daemon=True)
 
     def start(self) -> None:
@@ -49,6 +54,19 @@ class Errands:
             return False
         return more
 
+    def discover(self) -> None:
+        """Look at the newest events, every few seconds."""
+        if time.monotonic() - self._discovered < DISCOVER_S:
+            return
+        self._discovered = time.monotonic()
+        try:
+            discovery.look(self._rt)
+        except Unavailable:
+            log.warning("discovery: the database does not answer", extra={"action": "discovery_missed"})
+        except Exception:
+            log.exception("discovery failed", extra={"action": "discovery_failed"})
+
     def _run(self) -> None:
         while not self._stop.is_set():
+            self.discover()
             self._stop.wait(BUSY_S if self.round() else IDLE_S)

@@ -1,5 +1,7 @@
 """Schemas of payloads: which are taken, and what they say of a payload."""
 
+from itertools import pairwise
+
 import pytest
 
 from webapp.domain.jsontext import to_text
@@ -108,3 +110,27 @@ def test_data_that_looks_like_a_schema_is_data():
 def test_a_pattern_costs_no_more_than_its_text_is_long():
     slow = compiled(to_text({"properties": {"a": {"pattern": "^(a+)+$"}}}))
     assert not slow.fits({"a": "a" * 100_000 + "!"})
+
+
+def doubling(levels):
+    names = [f"a{n}" for n in range(levels + 1)]
+    defs = {name: {"allOf": [{"$ref": f"#/$defs/{after}"}] * 2} for name, after in pairwise(names)}
+    return {"$ref": "#/$defs/a0", "$defs": defs | {names[-1]: {"type": "integer"}}}
+
+
+BRANCHES = {"oneOf": [{"properties": {"l": {"$ref": "#"}}}, {"properties": {"l": {"$ref": "#"}}}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "codes"),
+    [
+        (doubling(3), []),
+        (doubling(25), ["too-expensive"]),
+        (BRANCHES, ["too-expensive"]),
+        ({"$ref": "#"}, ["endless"]),
+        ({"properties": {"next": {"$ref": "#"}, "other": {"$ref": "#"}}}, []),
+        ({"anyOf": [{"items": {"$ref": "#"}}, {"additionalProperties": {"$ref": "#"}}, {"type": "string"}]}, []),
+    ],
+)
+def test_a_schema_that_multiplies_its_work_is_refused(schema, codes):
+    assert [one.code for one in check_schema(schema)] == codes

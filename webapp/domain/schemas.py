@@ -16,6 +16,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 from webapp.domain.errors import Fault
 from webapp.domain.faults import MAX_FAULTS, pointer, shown
 from webapp.domain.jsontext import to_text
+from webapp.domain.schema_cost import MAX_COST, EndlessError, cost_of
 from webapp.domain.schema_faults import faults_of
 from webapp.domain.schema_walk import Parts, parts_of, walk_schemas
 
@@ -80,7 +81,7 @@ def check_schema(document: Any, at: str = "") -> list[Fault]:
     if len(text) > MAX_CHARS:
         return [Fault(at, "too-large", f"A schema has at most {MAX_CHARS:,} characters; this one has {len(text):,}.")]
     faults = broken or [*_shape_faults(document, at)]
-    return faults[:MAX_FAULTS] or _compile_faults(text, at)
+    return faults[:MAX_FAULTS] or _cost_faults(document, at) or _compile_faults(text, at)
 
 
 def _shape_faults(document: Mapping[str, Any], at: str) -> Iterator[Fault]:
@@ -115,6 +116,15 @@ def _node_faults(places: Container[Parts], parts: Parts, node: Mapping[str, Any]
             yield Fault(here + "/$ref", "broken-reference", f"There is no schema at {shown(node['$ref'])}.")
     if any(len(text) > PATTERN_CHARS for text in (node.get("pattern", ""), *node.get("patternProperties", ()))):
         yield Fault(here, "too-large", f"A pattern has at most {PATTERN_CHARS:,} characters.")
+
+
+def _cost_faults(document: Mapping[str, Any], at: str) -> list[Fault]:
+    try:
+        too_much = cost_of(document) > MAX_COST
+    except EndlessError:
+        return [Fault(at, "endless", "A schema in it applies itself to the same value, which never ends.")]
+    told = "A deep payload would make this schema too expensive: too many alternatives in one another, or in a cycle."
+    return [Fault(at, "too-expensive", told)] if too_much else []
 
 
 def _compile_faults(text: str, at: str) -> list[Fault]:

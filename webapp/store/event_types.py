@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, tuple_
+from sqlalchemy import Connection, Row, func, or_, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
 
+from webapp.domain.errors import Conflict, NotFound
+from webapp.store.engine import within
 from webapp.store.tables import event_type_versions, event_types
 
 Version = tuple[str, int]  # type, number
@@ -37,3 +41,72 @@ def schemas_of(conn: Connection, versions: Collection[Version]) -> Mapping[Versi
         rows = conn.execute(select(v.type, v.version, v.schema).where(some))
         found.update({(row.type, row.version): row.schema for row in rows})
     return found
+
+
+def get_type(conn: Connection, name: str) -> Row[Any]:
+    """A type that is not deleted, or ``NotFound``."""
+    row = find_type(conn, name)
+    if row is None or row.deleted_at is not None:
+        raise NotFound(f"The catalog has no event type {name[:80]!r}.")
+    return row
+
+
+def find_type(conn: Connection, name: str) -> Row[Any] | None:
+    """A type, deleted or not."""
+    return conn.execute(select(event_types).where(event_types.c.name == name)).one_or_none()
+
+
+def add_type(conn: Connection, row: Mapping[str, Any]) -> None:
+    """Insert. Raises ``Conflict`` when somebody was faster."""
+    try:
+        with conn.begin_nested():
+            conn.execute(event_types.insert(), dict(row))
+    except IntegrityError:
+        raise Conflict("This event type was added meanwhile.") from None
+
+
+def change_type(conn: Connection, name: str, *, revision: int | None, at: datetime, **values: Any) -> None:
+    """Compare-and-set on the revision (when one is given), deleted or not. Raises ``Conflict``."""
+    t = event_types.c
+    where = [t.name == name] + ([] if revision is None else [t.revision == revision])
+    changed = conn.execute(update(event_types).where(*where).values(revision=t.revision + 1, updated_at=at, **values))
+    if changed.rowcount != 1:
+        raise Conflict("This event type was changed meanwhile; look at it again before you save.")
+
+
+def add_version(conn: Connection, row: Mapping[str, Any]) -> None:
+    """Insert. Its type was changed in the same transaction, so nobody else adds the same number."""
+    conn.execute(event_type_versions.insert(), dict(row))
+
+
+def latest_version(conn: Connection, name: str) -> Row[Any] | None:
+    """The version with the highest number."""
+    v = event_type_versions.c
+    query = select(event_type_versions).where(v.type == name).order_by(v.version.desc()).limit(1)
+    return conn.execute(query).one_or_none()
+
+
+def list_versions(conn: Connection, name: str, limit: int = 200) -> list[Row[Any]]:
+    """The versions of a type, newest first."""
+    v = event_type_versions.c
+    query = select(event_type_versions).where(v.type == name).order_by(v.version.desc()).limit(limit)
+    return list(conn.execute(query))
+
+
+def latest_numbers(conn: Connection, names: Collection[str]) -> dict[str, int]:
+    """The highest version of each of these types that has one."""
+    v = event_type_versions.c
+    query = select(v.type, func.max(v.version).label("n")).where(within(conn, v.type, sorted(names))).group_by(v.type)
+    return {row.type: row.n for row in conn.execute(query)}
+
+
+def known_names(conn: Connection, names: Collection[str]) -> dict[str, Row[Any]]:
+    """The rows of those of these types that the catalog has, deleted ones too."""
+    t = event_types.c
+    rows = conn.execute(select(event_types).where(within(conn, t.name, sorted(names)))).all()
+    return {row.name: row for row in rows}
+
+
+def count_types(conn: Connection) -> int:
+    """How many there are, deleted ones too."""
+    return conn.execute(select(func.count()).select_from(event_types)).scalar_one()
