@@ -28,7 +28,7 @@ VERB = "required_verb"
 PUBLIC = "public"
 TOKEN = "token"  # noqa: S105  the name of the entry in the cookie
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-MACHINE_PATHS = ("/api/", "/metrics")
+MACHINE_PATHS = ("/api/", "/metrics", "/in/", "/p/")
 KEY_IN_URL = re.compile(rb"(?:^|&)(?:api_?key|access_?token|authorization)=|=" + KEY_PREFIX.encode(), re.IGNORECASE)
 ONLY_PRINTABLE = re.compile(r"[^\x00-\x20\x7f-\x9f\\]*")
 

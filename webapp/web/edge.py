@@ -30,6 +30,7 @@ ENDPOINT = "signalbox.endpoint"  # written by Flask's side: what was asked for, 
 NOWHERE = "none"  # the endpoint of what was not found
 SOCKETS = "/socket.io"
 CACHED = "/static/"
+DOORS = ("/in/", "/p/")  # behind them a path holds a token
 FOR_PROBES = ("/healthz", "/readyz")  # answer to whatever name an orchestrator has for us
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'{sockets}; "
@@ -97,8 +98,17 @@ def _log(method: str, path: str, status: str, elapsed_s: float) -> None:
     """Trouble always; what people and programs changed or read only when asked for: the audit log has the former."""
     level = logging.WARNING if status >= "5" or elapsed_s > SLOW_S else logging.DEBUG
     if log.isEnabledFor(level):
-        words = {"action": "request", "method": method, "path": path[:200], "status": int(status[:3])}
-        log.log(level, "%s %s %s", method, path[:200], status[:3], extra={**words, "ms": round(elapsed_s * 1000, 1)})
+        path = loggable(path)
+        words = {"action": "request", "method": method, "path": path, "status": int(status[:3])}
+        log.log(level, "%s %s %s", method, path, status[:3], extra={**words, "ms": round(elapsed_s * 1000, 1)})
+
+
+def loggable(path: str) -> str:
+    """A path as logs may keep it: without the token of an inbound source, which lets in whoever knows it."""
+    for door in DOORS:
+        if path.startswith(door):
+            return f"{door}…"
+    return path[:200]
 
 
 def _request_id(environ: WSGIEnvironment) -> str:
