@@ -5,23 +5,20 @@ What goes wrong is one line on stderr and exit code 1; wrong usage is exit code 
 
 from __future__ import annotations
 
-import functools
-import getpass
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn
 
 import click
 from flask import Flask
 from flask.cli import AppGroup
-from sqlalchemy.exc import ProgrammingError
 
-from webapp.domain.access import Actor
-from webapp.domain.errors import HubError, Unavailable
+from webapp import cli_rules
+from webapp.cli_words import me, told
 from webapp.domain.events import parse_event
 from webapp.domain.jsontext import parse_json, to_text
+from webapp.domain.pauses import parse_pause, parse_resume
 from webapp.domain.subscriptions import parse_subscription
 from webapp.services import accounts, demo
 from webapp.services import subscriptions as rules
@@ -32,9 +29,6 @@ from webapp.store.status import status_json
 from webapp.store.subscriptions import list_subscriptions
 from webapp.web.context import get_acceptor, get_runtime
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 users = AppGroup("user", help="People who sign in.")
 keys = AppGroup("key", help="API keys of programs.")
 subscriptions = AppGroup("subscriptions", help="Which events go to which handler.")
@@ -43,52 +37,13 @@ config = AppGroup("config", help="Settings.")
 
 def init_cli(app: Flask) -> None:
     """Add every command."""
-    for group in (users, keys, subscriptions, config):
+    for group in (users, keys, subscriptions, cli_rules.group, config):
         app.cli.add_command(group)
     for name, command in (
         ("publish", publish), ("status", status), ("migrate", migrate), ("setup-link", setup_link),
         ("run-web", run_web), ("run-worker", run_worker), ("run-beat", run_beat), ("demo", play_demo),
     ):  # fmt: skip
         app.cli.command(name)(command)
-
-
-def told(command: Callable[P, T]) -> Callable[P, T]:
-    """Expected errors as one line; live hints flushed before the process ends."""
-
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return command(*args, **kwargs)
-        except (Unavailable, ProgrammingError) as error:
-            raise click.ClickException(_storage_trouble(error)) from None
-        except HubError as error:
-            faults = [f"{fault.pointer or 'document'}: {fault.message}" for fault in error.faults]
-            raise click.ClickException("; ".join(faults) or error.detail) from None
-        except BrokenPipeError:
-            sys.exit(1)
-        finally:
-            get_runtime().live.close()
-
-    return run
-
-
-def _storage_trouble(error: Unavailable | ProgrammingError) -> str:
-    """A database that was never migrated looks like one that does not work."""
-    try:
-        if migrations.current_revision(get_runtime().db) != migrations.HEAD:
-            return "the database is not at the newest schema; run: flask --app wsgi migrate"
-    except Unavailable:
-        return "the database does not answer"
-    return error.detail if isinstance(error, Unavailable) else "the database refused the query"
-
-
-def me() -> Actor:
-    """The one at the terminal."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = "somebody"
-    return Actor("system", "cli", f"{name} (command line)", "admin")
 
 
 def _document(text: str) -> Any:
@@ -213,18 +168,25 @@ def remove_rule(subscription_id: str) -> None:
 @subscriptions.command("pause")
 @click.argument("subscription_id", metavar="ID")
 @click.option("--reason", default="", help="Shown to people.")
+@click.option("--for", "period", help='Resumed by itself after this: "2h".')
+@click.option("--until", help="Resumed by itself then: 2026-11-23T14:00:00Z.")
 @told
-def pause_rule(subscription_id: str, reason: str) -> None:
-    """Hold what it would deliver."""
-    click.echo(f"paused, {rules.pause(get_runtime(), me(), subscription_id, reason)} deliveries held")
+def pause_rule(subscription_id: str, reason: str, period: str | None, until: str | None) -> None:
+    """Hold what it would deliver, until it is resumed."""
+    rt = get_runtime()
+    pause = parse_pause({"reason": reason, "for": period, "until": until}, rt.clock())
+    held = rules.pause(rt, me(), subscription_id, pause.reason, pause.resume_at)
+    click.echo(f"paused, {held} deliveries held")
 
 
 @subscriptions.command("resume")
 @click.argument("subscription_id", metavar="ID")
+@click.option("--pace", type=float, help="Held deliveries per second; as fast as it goes when left out.")
 @told
-def resume_rule(subscription_id: str) -> None:
+def resume_rule(subscription_id: str, pace: float | None) -> None:
     """Let it deliver again, what was held first."""
-    click.echo(f"resumed, {rules.resume(get_runtime(), me(), subscription_id)} deliveries released")
+    released = rules.resume(get_runtime(), me(), subscription_id, parse_resume({"pace": pace}))
+    click.echo(f"resumed, {released} deliveries released")
 
 
 # People and keys

@@ -31,6 +31,8 @@ PROBLEMS: dict[str, Problem] = {
     "batch-refused": Problem(422, "Batch refused", "One event of an atomic batch was refused, so nothing of it was stored; the document names each that was."),
     "invalid-subscription": Problem(422, "Invalid subscription", "The subscription has faults; each has a JSON Pointer."),
     "invalid-source": Problem(422, "Invalid source", "The source has faults; each has a JSON Pointer."),
+    "invalid-transform": Problem(422, "Invalid transform", "The transform has faults; each has a JSON Pointer."),
+    "invalid-rules": Problem(422, "Invalid rules", "The files of rules have faults; each names its file and the place there."),
     "invalid-schedule": Problem(422, "Invalid schedule", "The schedule has faults; each has a JSON Pointer."),
     "invalid-selection": Problem(422, "Invalid selection", "The selection of deliveries has faults; each has a JSON Pointer."),
     "invalid-bulk": Problem(422, "Invalid bulk operation", "The bulk operation has faults; each has a JSON Pointer."),

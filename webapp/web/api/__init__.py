@@ -11,11 +11,14 @@ from webapp.web.api import (
     explain,
     flow,
     health,
+    needs,
     openapi,
     reroute,
+    rules,
     schedules,
     secrets,
     subscriptions,
+    versions,
 )
 from webapp.web.api.blueprint import bp
 
@@ -31,9 +34,12 @@ __all__ = [
     "explain",
     "flow",
     "health",
+    "needs",
     "openapi",
     "reroute",
+    "rules",
     "schedules",
     "secrets",
     "subscriptions",
+    "versions",
 ]

@@ -20,10 +20,13 @@ from webapp.web.api import (
     events,
     explain,
     health,
+    needs,
     reroute,
+    rules,
     schedules,
     secrets,
     subscriptions,
+    versions,
 )
 from webapp.web.api.blueprint import OPERATION, Operation, answer, operation
 
@@ -37,7 +40,11 @@ TAGS = (
     {"name": "deliveries", "description": "One event at one subscription: the unit of work."},
     {"name": "errors", "description": "Failed attempts."},
     {"name": "subscriptions", "description": "Which events go to which handler, and what handlers there are."},
-    {"name": "secrets", "description": "What options of handlers name as {secret.NAME}; values go in and never come out."},
+    {
+        "name": "secrets",
+        "description": "What options of handlers name as {secret.NAME}; values go in and never come out.",
+    },
+    {"name": "rules", "description": "Rules as code: files of subscriptions, planned and applied."},
     {"name": "bulk", "description": "Retry, re-run, cancel or replay everything that matches, in the background."},
     {"name": "health", "description": "For load balancers and monitoring."},
 )
@@ -184,6 +191,9 @@ def _schemas() -> dict[str, Any]:
         health,
         bulk,
         reroute,
+        rules,
+        versions,
+        needs,
     ):
         schemas |= module.SCHEMAS
     for noun in ("Event", "Delivery", "Error", "Subscription", "Schedule", "Secret", "Bulk", "BulkError"):

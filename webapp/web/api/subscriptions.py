@@ -28,10 +28,11 @@ from webapp.web.api.policies_schema import POLICIES_SCHEMA
 from webapp.web.api.retry_schema import RETRY_SCHEMA
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
-from webapp.web.requests import read_json, read_query
+from webapp.web.requests import Param, read_json, read_query, text_of
 
 ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 WRITE_PROBLEMS = (400, 409, 413, 415, 422, 503)
+NOTE = Param("note", text_of, "Kept with the version that is made.")
 
 
 @bp.get("/subscriptions")
@@ -78,14 +79,15 @@ def show_subscription(subscription_id: str) -> Response:
     body="SubscriptionDraft",
     problems=(*WRITE_PROBLEMS, 404, 412),
     headers=("If-Match",),
+    query=(NOTE,),
 )
 def replace_subscription(subscription_id: str) -> Response:
-    """With If-Match, only if nobody changed it meanwhile."""
-    read_query()
+    """With If-Match, only if nobody changed it meanwhile. The note is kept with the version that this makes."""
+    note = read_query(NOTE)["note"] or ""
     rt, revision = get_runtime(), if_match()
     draft = parse_subscription(read_json(), known_handlers(rt))
     with stale_is_412(revision):
-        service.update(rt, current_actor(), subscription_id, draft, revision)
+        service.update(rt, current_actor(), subscription_id, draft, revision, note)
     return answer_one(subscription_id)
 
 
@@ -125,6 +127,7 @@ def subscription_json(row: Any, schemas: Mapping[str, Any], flow: FlowRow | None
         "name": row.name,
         "pattern": row.pattern,
         "condition": row.condition,
+        "transform": row.transform,
         "handler": row.handler,
         "options": masked(row.options, schemas.get(row.handler)) if current_actor().can("operate") else None,
         "retry": row.retry,
@@ -136,6 +139,7 @@ def subscription_json(row: Any, schemas: Mapping[str, Any], flow: FlowRow | None
         "pause_reason": row.pause_reason,
         "resume_at": iso_or_none(row.resume_at),
         **flow_json(flow),
+        "code": None if row.code_key is None else {"set": row.code_set, "key": row.code_key},
         "revision": row.revision,
         "created_at": iso(row.created_at),
         "updated_at": iso(row.updated_at),
@@ -185,6 +189,10 @@ _CHOSEN: dict[str, Any] = {
     "name": {"type": "string", "maxLength": 120},
     "pattern": {"type": "string", "description": "A type, or with * for any run of characters: order.*"},
     "condition": {"type": ["object", "null"], "description": "A tree of all, any, not and leaves {field, op, value}."},
+    "transform": {
+        "type": ["object", "null"],
+        "description": "What the handler is given: payload, type, source, subject as templates over the event.",
+    },
     "handler": {"type": "string"},
     "options": {
         "type": ["object", "null"],
@@ -219,6 +227,11 @@ SCHEMAS: dict[str, Any] = {
             "paused_at": {"type": ["string", "null"], "format": "date-time"},
             "pause_reason": {"type": ["string", "null"]},
             **FLOW,
+            "code": {
+                "type": ["object", "null"],
+                "description": "Where it was applied from: the set of files and its key there. Null: made by hand.",
+                "properties": {"set": {"type": "string"}, "key": {"type": "string"}},
+            },
             "revision": {"type": "integer"},
             "created_at": {"type": "string", "format": "date-time"},
             "updated_at": {"type": "string", "format": "date-time"},
