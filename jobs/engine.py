@@ -53,6 +53,7 @@ class Engine:
         settings = rt.settings
         self.rt, self.owner = rt, owner
         self.stopping = False
+        self._door, self._is_closed = threading.Lock(), False  # closed: nothing is taken any more
         self.gates_at = 0.0  # monotonic: drains do not look at the gates before
         self.http = Outbound(
             timeout_s=settings.outbound_timeout_s,
@@ -90,8 +91,12 @@ class Engine:
             part.start()
 
     def take(self, batch: Sequence[Claimed]) -> None:
-        """Run these."""
-        self.flights.take(batch)
+        """Run these. What was claimed while this engine gave everything back goes the same way."""
+        with self._door:
+            if not self._is_closed:
+                self.flights.take(batch)
+                return
+        self._release(batch)
 
     def stop(self, grace_s: float) -> None:
         """Let running handlers end within the grace, give the rest back uncounted, stop the threads."""
@@ -107,18 +112,21 @@ class Engine:
     def give_back(self) -> None:
         """Record what is over, release the rest: it is run elsewhere and this try does not count."""
         self.recorder.stop(FLUSH_S)
-        ids = list(self.flights.owned)
-        if not ids:
-            return
-        lanes = {claimed.lane for claimed in list(self.flights.owned.values())}
-        self.flights.drop(ids)
+        with self._door:
+            self._is_closed = True
+            left = list(self.flights.owned.values())
+        if left:
+            self.flights.drop([claimed.id for claimed in left])
+            self._release(left)
+
+    def _release(self, left: Sequence[Claimed]) -> None:
         try:
-            given = record.release(self.rt, ids, self.owner)
+            given = record.release(self.rt, [claimed.id for claimed in left], self.owner)
         except HubError as error:
             log.warning("deliveries could not be given back, their leases will run out: %s", error)
             return
         log.info("%d deliveries given back", len(given), extra={"action": "deliveries_released"})
-        for lane in lanes:
+        for lane in {claimed.lane for claimed in left}:
             self.rt.queue.ring(lane)
 
     def _land(self, landing: Landing) -> None:

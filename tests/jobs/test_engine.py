@@ -288,3 +288,13 @@ def test_lease_is_renewed(engine: Engine, clock: Any) -> None:
     clock.advance(seconds=5)
     engine.keeper.beat()
     assert (lease_of(engine.rt, delivery) - before).total_seconds() == 5
+
+
+def test_what_is_claimed_while_the_engine_stops_is_given_back_at_once(rt: Runtime) -> None:
+    engine = started(rt)
+    delivery = deliver(rt, "t.ok")
+    engine.stop(0)
+    engine.take(claim(engine, "default", 10))  # the drain was in the middle of its claim
+    row = row_of(rt, t.deliveries, delivery)
+    assert (row.state, row.tries_used, row.lease_owner) == ("pending", 0, None)
+    assert [attempt.outcome for attempt in attempts_of(rt, delivery)] == ["interrupted"]
