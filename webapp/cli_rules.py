@@ -44,7 +44,7 @@ def export(file: str | None, set_name: str | None) -> None:
     try:
         Path(str(file)).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise click.UsageError(f"cannot write {file}: {error.strerror}") from None
+        raise click.ClickException(f"cannot write {file}: {error.strerror}") from None
 
 
 @group.command("plan")
@@ -86,9 +86,9 @@ def _read(names: tuple[str, ...]) -> list[RulesFile]:
                 with path.open("rb") as stream:
                     found.append(RulesFile(str(path), stream.read(MAX_BYTES + 1)))
     except OSError as error:
-        raise click.UsageError(f"cannot read {error.filename}: {error.strerror}") from None
+        raise click.ClickException(f"cannot read {error.filename}: {error.strerror}") from None
     if len(found) > MAX_FILES:
-        raise click.UsageError(f"{len(found)} files; at most {MAX_FILES}")
+        raise click.ClickException(f"{len(found)} files; at most {MAX_FILES}")
     return found
 
 
