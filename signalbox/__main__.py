@@ -1,0 +1,5 @@
+"""``python -m signalbox``."""
+
+from signalbox.cli import main
+
+main(prog_name="signalbox")
