@@ -22,7 +22,7 @@ SWIFT = Retries(tries=3, first_s=0.01, most_s=0.02, patience_s=1)
 def url(app: Flask) -> Iterator[str]:
     """The app on a port of its own."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
     server.shutdown()
@@ -74,7 +74,7 @@ def sulky() -> Iterator[Any]:
                 pass
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         started.append(server)
         made.url = f"http://127.0.0.1:{server.server_address[1]}"
         return made
