@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.domain.errors import Conflict, NotFound
 from webapp.store.engine import within
+from webapp.store.paging import escape_like
 from webapp.store.tables import event_type_versions, event_types
 
 Version = tuple[str, int]  # type, number
@@ -110,3 +111,36 @@ def known_names(conn: Connection, names: Collection[str]) -> dict[str, Row[Any]]
 def count_types(conn: Connection) -> int:
     """How many there are, deleted ones too."""
     return conn.execute(select(func.count()).select_from(event_types)).scalar_one()
+
+
+def declared_types(conn: Connection, limit: int = 5_000) -> list[Row[Any]]:
+    """Every declared type, by name."""
+    t = event_types.c
+    query = select(event_types).where(t.deleted_at.is_(None), t.state == "declared")
+    return list(conn.execute(query.order_by(t.name).limit(limit)))
+
+
+def all_versions(conn: Connection, limit: int = 5_000) -> list[Row[Any]]:
+    """The versions of every declared type."""
+    t, v = event_types.c, event_type_versions.c
+    query = select(event_type_versions).join(event_types, t.name == v.type)
+    query = query.where(t.deleted_at.is_(None), t.state == "declared")
+    return list(conn.execute(query.order_by(v.type, v.version).limit(limit)))
+
+
+def list_types(
+    conn: Connection, *, words: str = "", state: str = "", after: str = "", limit: int = 50
+) -> tuple[list[Row[Any]], str | None]:
+    """Types by name, and the name that the next page begins behind."""
+    t = event_types.c
+    query = select(event_types).where(t.deleted_at.is_(None), t.name > after)
+    for word in words.lower().split()[:8]:
+        like = f"%{escape_like(word)}%"
+        fields = (t.name, t.owner, t.description)
+        query = query.where(or_(*(func.lower(one).like(like, escape="\\") for one in fields)))
+    if state == "deprecated":
+        query = query.where(t.deprecated_at.is_not(None))
+    elif state:
+        query = query.where(t.state == state)
+    rows = list(conn.execute(query.order_by(t.name).limit(limit + 1)))
+    return rows[:limit], rows[limit - 1].name if len(rows) > limit else None
