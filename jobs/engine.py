@@ -13,6 +13,7 @@ import threading
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from jobs.context import Context, Tools
@@ -59,6 +60,7 @@ class Engine:
             timeout_s=settings.outbound_timeout_s,
             max_bytes=settings.outbound_max_bytes,
             allow_private=settings.allow_private_addresses,
+            credentials_dir=Path(settings.credentials_dir) if settings.credentials_dir else None,
         )
         tools = Tools(
             http=self.http,

@@ -1,4 +1,4 @@
-"""The only outgoing HTTP of the hub: time limits, a size cap, no redirects, no proxies, no private addresses.
+"""The only outgoing HTTP of the hub: time limits, size caps, no redirects, no proxies, no private addresses.
 
 The address is checked on the socket that is about to be connected, so that neither an IP literal nor a
 name that resolves differently the second time (DNS rebinding) gets around it.
@@ -8,44 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import re
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpcore
 from yarl import URL
+
+from jobs.addresses import AddressRefused
+from jobs.addresses import is_public as is_public
+from jobs.http2 import Http2
+from jobs.tls import Tls, TlsContexts
 
 CONNECT_TIMEOUT_S = 5.0  # name look-up, connection and TLS
 CONNECTS_AT_ONCE = 256  # thousands would overflow the queue of a server that listens, and time out in it
 KEPT_BYTES = 64 * 1024  # of an answer's body are handed to the handler
+MAX_SENT_BYTES = 8 * 1024 * 1024
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"})
-
-# What `ipaddress` calls global, or fails to unwrap, but must not be reached all the same.
-_REFUSED = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-        "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15",
-        "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-    )
-)  # fmt: skip
-_PUBLIC_V6 = ipaddress.ip_network("2000::/3")  # all that is routed on the internet; everything else is refused
-_REFUSED_V6 = tuple(
-    ipaddress.ip_network(text)
-    for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")  # Teredo and specials, docs, 6to4, docs
-)
+_OTHER_PROTOCOLS = frozenset({21, 22, 23, 25, 53, 110, 119, 139, 143, 445, 465, 587, 636, 993, 995, *range(6665, 6670)})
+_DEFAULTS = {"User-Agent": "Signalbox", "Accept-Encoding": "identity"}
 
 
 class OutboundRefused(Exception):
     """The call was not made: its URL, a header or the address is not allowed."""
-
-
-class AddressRefused(OSError):
-    """Raised inside the connector, where only OSError is understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +68,15 @@ class _Connector(aiohttp.TCPConnector):
 class Outbound:
     """An HTTP client for handlers, one per event loop. Made lazily: aiohttp wants a running loop."""
 
-    def __init__(self, *, timeout_s: float, max_bytes: int, allow_private: bool) -> None:
+    def __init__(
+        self, *, timeout_s: float, max_bytes: int, allow_private: bool, credentials_dir: Path | None = None
+    ) -> None:
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
-        self._allow_private = allow_private
+        self.allow_private = allow_private
         self._session: aiohttp.ClientSession | None = None
-
-    @property
-    def allow_private(self) -> bool:
-        """Whether private addresses may be called."""
-        return self._allow_private
+        self._http2 = Http2(allow_private=allow_private)
+        self._contexts = TlsContexts(credentials_dir)
 
     async def request(
         self,
@@ -96,18 +86,20 @@ class Outbound:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        tls: Tls | None = None,
+        http2: bool = False,
     ) -> Answer:
         """One request, one answer. Raises ``OutboundRefused``, ``TimeoutError`` or ``aiohttp.ClientError``."""
-        target = checked_url(url)
-        sent = checked_headers(headers or {})
+        target, sent = checked_url(url), checked_headers(headers or {})
+        if body is not None and len(body) > MAX_SENT_BYTES:
+            raise OutboundRefused(f"the body has {len(body)} bytes, {MAX_SENT_BYTES} may be sent")
         limit = min(timeout_s or self._timeout_s, self._timeout_s)
+        over = self._over_http2 if http2 and target.scheme == "https" else self._over_http1
         try:
-            async with (
-                asyncio.timeout(limit),
-                self._opened().request(method, target, data=body, headers=sent, allow_redirects=False) as response,
-            ):
-                kept, truncated = await self._read(response)
-                return Answer(response.status, dict(response.headers), kept, truncated)
+            async with asyncio.timeout(limit):
+                return await over(method, target, body, sent, tls)
+        except AddressRefused as error:
+            raise OutboundRefused(str(error.strerror)) from None
         except aiohttp.InvalidURL as error:
             raise OutboundRefused(str(error)) from None
         except aiohttp.ClientConnectorError as error:
@@ -115,8 +107,41 @@ class Outbound:
             if refused is not None:
                 raise OutboundRefused(refused) from None
             raise
-        except TimeoutError:
+        except (TimeoutError, httpcore.TimeoutException):
             raise TimeoutError(f"no answer from {target.host} within {limit:g} s") from None
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
+
+    async def _over_http1(
+        self, method: str, target: URL, body: bytes | None, headers: dict[str, str], tls: Tls | None
+    ) -> Answer:
+        context: ssl.SSLContext | bool = True if tls is None else self._context(tls)
+        calling = self._opened().request(method, target, data=body, headers=headers, allow_redirects=False, ssl=context)
+        async with calling as response:
+            kept, truncated = await self._read(response.content.iter_chunked(16 * 1024))
+            return Answer(response.status, dict(response.headers), kept, truncated)
+
+    async def _over_http2(
+        self, method: str, target: URL, body: bytes | None, headers: dict[str, str], tls: Tls | None
+    ) -> Answer:
+        calling = self._http2.stream(
+            method,
+            str(target),
+            context=self._context(tls or Tls(), http2=True),
+            headers=_DEFAULTS | headers,
+            body=body,
+            connect_s=CONNECT_TIMEOUT_S,
+        )
+        async with calling as response:
+            kept, truncated = await self._read(response.aiter_stream())
+            got = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
+            return Answer(response.status, got, kept, truncated)
+
+    def _context(self, tls: Tls, *, http2: bool = False) -> ssl.SSLContext:
+        try:
+            return self._contexts.context(tls, http2=http2)
+        except ValueError as error:
+            raise OutboundRefused(str(error)) from None
 
     async def get(self, url: str, **more: Any) -> Answer:
         """GET."""
@@ -128,6 +153,7 @@ class Outbound:
 
     async def close(self) -> None:
         """Close what is open."""
+        await self._http2.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -142,44 +168,30 @@ class Outbound:
                 ),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": "Signalbox", "Accept-Encoding": "identity"},
+                headers=_DEFAULTS,
                 auto_decompress=False,  # a small answer must not unpack to a large one
                 trust_env=False,
             )
         return self._session
 
-    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-        """Keep the first bytes and read on a little, so that a connection may be used again; cut what is huge."""
+    async def _read(self, chunks: AsyncIterable[bytes]) -> tuple[bytes, bool]:
+        """Keep the first bytes and read on a little, so that a connection may be used again; leave what is huge."""
         kept, seen = bytearray(), 0
-        async for chunk in response.content.iter_chunked(16 * 1024):
+        async for chunk in chunks:
             seen += len(chunk)
             if len(kept) < KEPT_BYTES:
                 kept += chunk[: KEPT_BYTES - len(kept)]
             if seen > self._max_bytes:
-                response.close()
                 break
         return bytes(kept), seen > len(kept)
 
     def _make_socket(self, info: tuple[Any, ...]) -> socket.socket:
         family, kind, proto, _, address = info
-        if not self._allow_private and not is_public(address[0]):
-            raise AddressRefused(errno.EACCES, f"{address[0]} is not a public address")
+        if not self.allow_private and not is_public(address[0]):
+            raise AddressRefused.of(address[0])
         made = socket.socket(family, kind, proto)
         made.setblocking(False)
         return made
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is on the internet. ``ipaddress.is_global`` is not that question."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    if isinstance(ip, ipaddress.IPv4Address):
-        return not any(ip in network for network in _REFUSED)
-    return ip in _PUBLIC_V6 and not any(ip in network for network in _REFUSED_V6)
 
 
 def checked_url(url: str) -> URL:
@@ -192,6 +204,10 @@ def checked_url(url: str) -> URL:
         raise OutboundRefused("only http and https URLs can be called")
     if not target.host:
         raise OutboundRefused("the URL names no host")
+    if target.raw_user is not None or target.raw_password is not None:
+        raise OutboundRefused("the URL holds a user or password: it would show in logs; use the option for it")
+    if target.port in _OTHER_PROTOCOLS:
+        raise OutboundRefused(f"port {target.port} is not one of HTTP")
     return target
 
 

@@ -101,6 +101,8 @@ class Settings:
     outbound_timeout_s: float = _setting(15.0, "Time limit of one outgoing HTTP call.", unit="seconds", least=0.1)
     outbound_max_bytes: int = _setting(1_048_576, "Largest answer read from an outgoing call.", unit="bytes", least=1)
 
+    credentials_dir: str = _setting("", "Folder with certificates and keys that subscriptions may name.")
+
     log_level: str = _setting("info", "Least severe log line shown.", choices=("debug", "info", "warning", "error"))
     log_format: str = _setting("auto", "Form of log lines.", choices=("auto", "console", "json"))
 
@@ -341,6 +343,10 @@ def _cross_errors(s: Settings) -> list[str]:
         (
             all(len(key) >= MIN_SECRET_LENGTH for key in _listed(s.encryption_keys)),
             f"SIGNALBOX_ENCRYPTION_KEYS: too short, at least {MIN_SECRET_LENGTH} characters each",
+        ),
+        (
+            not s.credentials_dir or Path(s.credentials_dir).is_absolute(),
+            "SIGNALBOX_CREDENTIALS_DIR: must be an absolute path",
         ),
         (
             s.database_url.startswith(("sqlite:////", "postgresql://", "postgres://")),
