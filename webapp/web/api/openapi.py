@@ -17,6 +17,7 @@ from webapp.web.api import (
     cloudevents,
     deliveries,
     errors,
+    event_types_schema,
     events,
     explain,
     health,
@@ -45,6 +46,7 @@ TAGS = (
         "description": "What options of handlers name as {secret.NAME}; values go in and never come out.",
     },
     {"name": "rules", "description": "Rules as code: files of subscriptions, planned and applied."},
+    {"name": "event-types", "description": "The catalog: what events look like, who owns them."},
     {"name": "bulk", "description": "Retry, re-run, cancel or replay everything that matches, in the background."},
     {"name": "health", "description": "For load balancers and monitoring."},
 )
@@ -179,6 +181,7 @@ def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": PROBLEM, "Description": {"type": "object", "required": ["openapi", "paths"]}}
     for module in (
         events,
+        event_types_schema,
         cloudevents,
         batch,
         explain,
@@ -196,7 +199,7 @@ def _schemas() -> dict[str, Any]:
         needs,
     ):
         schemas |= module.SCHEMAS
-    for noun in ("Event", "Delivery", "Error", "Subscription", "Schedule", "Secret", "Bulk", "BulkError"):
+    for noun in ("Event", "EventType", "Delivery", "Error", "Subscription", "Schedule", "Secret", "Bulk", "BulkError"):
         schemas[f"{noun}List"] = _list_of(noun)
     return schemas
 
