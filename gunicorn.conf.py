@@ -60,6 +60,7 @@ def post_worker_init(worker: ThreadWorker) -> None:
     """Settle in, and on SIGTERM close the WebSockets: gunicorn waits for them, and browsers connect again anyway."""
     gc.collect()
     gc.freeze()  # what is there now stays for good: the collector need not look through it again and again
+    gc.set_threshold(50_000, 20, 20)  # a batch is many objects that live as long as it: there is nothing to collect
     sockets = worker.wsgi.extensions["socketio"].server.eio
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""``python -m bench [engine] [http] [browser] [memory] [scale] [fairness] [conditions] [--rounds N]``: everything side by side, in one run.
+"""``python -m bench [engine] [http] [batch] [browser] [memory] [scale] [fairness] [conditions] [--rounds N]``: everything side by side, in one run.
 
 The machine is shared and noisy: what is compared runs in turn, several rounds, and medians and spread are
 printed with the ratios. A target that is missed is printed as missed; this never fails a build.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-PIECES = ("engine", "http", "browser", "memory", "scale", "fairness", "conditions")
+PIECES = ("engine", "http", "batch", "browser", "memory", "scale", "fairness", "conditions")
 
 
 def main() -> int:
@@ -114,6 +114,22 @@ def run_http(rounds: int) -> None:
         print(f"target lone request under 10 ms: {verdict(hub.lone_ms < 10)}")
 
 
+def run_batch(rounds: int) -> None:
+    from bench import batch
+
+    for database, postgres, least in (("SQLite", False, 10_000), ("PostgreSQL", True, 4_000)):
+        title(f"POST /api/v1/events/batch, {batch.SIZE:,} events a request, schema asked, {database}, events a second")
+        rates = batch.measure(rounds, 2.5, postgres)
+        print(
+            f"{f'batches, {batch.SENDERS} connections':36}{spread(rates.batches)}   lone batch {rates.lone_ms:.0f} ms"
+        )
+        print(f"{f'single events, {batch.CONNECTIONS} connections':36}{spread(rates.singles)}")
+        if rates.refused:
+            print(f"{'':36}{rates.refused} answers were not 202")
+        rate = statistics.median(rates.batches)
+        print(f"target at least {least:,} events a second: {verdict(rate >= least)}")
+
+
 def run_browser(rounds: int) -> None:
     from bench import hubs
 
@@ -199,6 +215,7 @@ RUN: dict[str, Callable[[int], None]] = {
     "fairness": run_fairness,
     "engine": run_engine,
     "http": run_http,
+    "batch": run_batch,
     "browser": run_browser,
     "memory": run_memory,
     "scale": run_scale,

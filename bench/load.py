@@ -27,7 +27,7 @@ class Load:
 
 def request_bytes(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     """A whole POST over HTTP/1.1."""
-    lines = [f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
