@@ -17,11 +17,11 @@ from webapp.store import tables as t
 pytestmark = pytest.mark.slow
 
 
-def test_batch_of_a_killed_worker_is_run_again_as_a_whole(live_rt: Runtime, tmp_path: Path) -> None:
+def test_batch_of_a_killed_worker_is_run_again_as_a_whole(live_sqlite_rt: Runtime, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
-    with crew_of(live_rt, tmp_path) as crew:
-        live_rt.settings = replace(live_rt.settings, handlers=lists.PLUGIN)
-        sync(live_rt)
+    with crew_of(live_sqlite_rt, tmp_path) as crew:
+        live_sqlite_rt.settings = replace(live_sqlite_rt.settings, handlers=lists.PLUGIN)
+        sync(live_sqlite_rt)
         crew.subscribe("t.lists_deadly", policies={"batch": {"size": 3, "wait": "1s"}})
         look = crew.keep_up()
         crew.beat()
@@ -35,5 +35,5 @@ def test_batch_of_a_killed_worker_is_run_again_as_a_whole(live_rt: Runtime, tmp_
     first, *others = marks(calls)
     assert first.endswith(" 3")
     assert others.count(first) == 1  # the same call by the same name
-    events = {row_of(live_rt, t.events, accepted.uid).status for accepted in sent}
+    events = {row_of(live_sqlite_rt, t.events, accepted.uid).status for accepted in sent}
     assert events == {"succeeded"}

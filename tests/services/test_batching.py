@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
 from tests.support.batching import arrive, batching, states
@@ -302,3 +303,13 @@ def test_page_says_what_a_batch_waits_for(rt: Runtime, clock: Any) -> None:
 def _waits_for(rt: Runtime, delivery_id: str) -> WaitingFor | None:
     with rt.db.read() as conn:
         return waits_of(conn, [delivery_id], rt.clock())[delivery_id].waiting_for
+
+
+def test_only_so_many_batches_wait_for_a_worker_at_a_time(rt: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.store.batches.MOST_OPEN", 4)
+    ids = arrive(rt, batching(rt, size=2), 8)
+    assert gatekeeper.admit(rt) == 2
+    assert gatekeeper.admit(rt) == 0
+    calls = together(rt)
+    assert calls == [ids[:2], ids[2:4]]
+    assert together(rt) == [ids[4:6], ids[6:]]

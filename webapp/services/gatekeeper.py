@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from webapp.domain.gathering import form
 from webapp.domain.errors import Unavailable
 from webapp.domain.gate import MOST, Load, Waiting, decide, is_keyed, most_at_once, most_per_key, throttle_key
+from webapp.domain.gathering import form
 from webapp.domain.policies import Batch, Ordering, Policies
 from webapp.runtime import Runtime
 from webapp.store import batches, gates
@@ -82,7 +82,7 @@ def _open(rt: Runtime, asked: Mapping[str, Iterable[str] | None], claims_next: s
     count, times, lanes = 0, [], set()
     for subscription_id in sorted(asked):
         keys = asked[subscription_id]
-        is_quiet, next_at = _nothing_to_gather(rt, subscription_id)
+        is_quiet, next_at = _nothing_to_gather(rt, subscription_id) if keys is None else (False, None)
         if is_quiet:
             times += [] if next_at is None else [next_at]
             continue
@@ -134,8 +134,8 @@ def _gather(
     found = batches.look(conn, subscription_id, policy, now)
     waiting = batches.collected(conn, subscription_id, found.ripe, policy.size, now) if found.ripe else []
     formed = form(policy, waiting, now, at_once=found.at_once)
-    opened = [row for one in formed.batches for row in batches.bind(conn, one)]
     again = [*batches.carriers(conn, found.idle, now), *found.strays]
+    opened = [row for one in formed.batches[: found.room - len(again)] for row in batches.bind(conn, one)]
     times = [at for at in (found.next_at, formed.next_at) if at is not None]
     return [*opened, *gates.let_through(conn, again)], min(times, default=None)
 

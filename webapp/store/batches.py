@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, case, cast, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, case, cast, exists, func, or_, select, text, update
 
 from webapp.domain.breaker import BreakerState
 from webapp.domain.flow import Hold
@@ -21,6 +21,7 @@ from webapp.domain.gate import MOST
 from webapp.domain.gathering import MAX_BYTES, Collected
 from webapp.domain.policies import Batch
 from webapp.store.engine import within
+from webapp.store.fair import LANES
 from webapp.store.gates import may_pass, stands_in_limit, waits
 from webapp.store.loose import Where, some_of_these
 from webapp.store.tables import deliveries, events, gates
@@ -28,7 +29,11 @@ from webapp.store.tables import deliveries, events, gates
 MAX_KEYS = 1_000  # of which one decision looks
 RIPE_KEYS = 100  # of which it forms batches
 EACH = 5  # batches of one key that it forms
+MOST_OPEN = 5_000  # deliveries of one subscription that wait for a worker, in their batches
 HEAVY_KEYS = 20  # it weighs what so many have collected
+
+# Written out, so that the planner can use the partial index.
+IS_OPEN = text("deliveries.state IN ('pending', 'waiting') AND NOT deliveries.gated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Look:
     strays: tuple[str, ...] = ()  # deliveries from before the policy: they have no key
     next_at: datetime | None = None  # when the next key has waited enough, or now if there was too much
     at_once: bool = False  # the breaker probes: nobody is waited for
+    room: int = 0  # for so many more batches that wait for a worker
 
     @property
     def is_quiet(self) -> bool:
@@ -47,7 +53,10 @@ class Look:
 
 
 def look(conn: Connection, subscription_id: str, policy: Batch, now: datetime) -> Look:
-    """Reads only."""
+    """Reads only. With enough batches open nothing is to be done: who ends asks again."""
+    room = _room(conn, subscription_id, policy)
+    if room <= 0:
+        return Look()
     at_once = _is_probing(conn, subscription_id)
     groups = _groups(conn, subscription_id, policy, now)
     keyed = [row for row in groups if row.limit_key is not None]
@@ -58,7 +67,16 @@ def look(conn: Connection, subscription_id: str, policy: Batch, now: datetime) -
     if len(ripe) > RIPE_KEYS or any(row.n > EACH * policy.size for row in keyed):
         next_at = now
     strays = _strays(conn, subscription_id, now) if len(keyed) < len(groups) else ()
-    return Look(tuple(ripe[:RIPE_KEYS]), _idle(conn, subscription_id, now), strays, next_at, at_once)
+    idle = _idle(conn, subscription_id, now, room)
+    return Look(tuple(ripe[:RIPE_KEYS]), idle, strays[: room - len(idle)], next_at, at_once, room)
+
+
+def _room(conn: Connection, subscription_id: str, policy: Batch) -> int:
+    """How many more may be open: a claim takes all of a batch, so not many at a time."""
+    d = deliveries.c
+    unclaimed = select(d.id).where(d.lane.in_(LANES), d.subscription_id == subscription_id, IS_OPEN).limit(MOST)
+    most = max(1, min(MOST, MOST_OPEN // policy.size))
+    return most - conn.execute(select(func.count()).select_from(unclaimed.subquery())).scalar_one()
 
 
 def _groups(conn: Connection, subscription_id: str, policy: Batch, now: datetime) -> Sequence[Any]:
@@ -103,7 +121,7 @@ def _is_probing(conn: Connection, subscription_id: str) -> bool:
     return conn.execute(select(gates.c.subscription_id).where(*probing)).first() is not None
 
 
-def _idle(conn: Connection, subscription_id: str, now: datetime) -> tuple[str, ...]:
+def _idle(conn: Connection, subscription_id: str, now: datetime, limit: int) -> tuple[str, ...]:
     """Batches with members that are due while none is under way. Those that are being released are waited for."""
     d, mate = deliveries.c, deliveries.alias("mate")
     mine = d.subscription_id == subscription_id, *may_pass(deliveries, now), d.batch_id.is_not(None)
@@ -111,7 +129,7 @@ def _idle(conn: Connection, subscription_id: str, now: datetime) -> tuple[str, .
     open_ = and_(mate.c.state.in_(("pending", "waiting")), ~mate.c.gated)
     coming = and_(mate.c.state == "held", mate.c.reason == str(Hold.RELEASING))
     busy = exists().where(mate.c.batch_id == tags.c.batch_id, or_(mate.c.state == "running", open_, coming))
-    return tuple(conn.execute(select(tags.c.batch_id).where(~busy).limit(MOST)).scalars())
+    return tuple(conn.execute(select(tags.c.batch_id).where(~busy).limit(limit)).scalars())
 
 
 def collected(conn: Connection, subscription_id: str, keys: Sequence[str], size: int, now: datetime) -> list[Collected]:

@@ -112,6 +112,7 @@ def show_handlers() -> Response:
             "name": one.name,
             "description": one.description,
             "isolated": one.isolated,
+            "batches": one.batches,
             "options_schema": one.options_schema,
             "origin": one.origin,
         }
@@ -247,11 +248,12 @@ SCHEMAS: dict[str, Any] = {
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "required": ["name", "description", "isolated", "options_schema", "origin"],
+                    "required": ["name", "description", "isolated", "batches", "options_schema", "origin"],
                     "properties": {
                         "name": {"type": "string"},
                         "description": {"type": "string"},
                         "isolated": {"type": "boolean"},
+                        "batches": {"type": "boolean", "description": "It takes lists: a subscription may have a batch."},
                         "options_schema": {"type": "object"},
                         "origin": {"type": "string"},
                     },
