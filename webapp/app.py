@@ -28,6 +28,7 @@ from webapp.web.pages import (
     secrets,
     session,
     setup,
+    sources,
     submit,
     subscription_edit,
     subscription_flow,
@@ -41,7 +42,7 @@ from webapp.web.pages import (
 
 PAGES = (
     overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, subscription_flow, backtest,
-    notifications, workers, performance, audit, schedules, settings_pages, secrets, api_docs, session, setup, problems,
+    notifications, workers, performance, audit, schedules, sources, settings_pages, secrets, api_docs, session, setup, problems,
 )  # fmt: skip
 
 

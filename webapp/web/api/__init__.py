@@ -18,6 +18,7 @@ from webapp.web.api import (
     rules,
     schedules,
     secrets,
+    sources,
     subscriptions,
     versions,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "rules",
     "schedules",
     "secrets",
+    "sources",
     "subscriptions",
     "versions",
 ]

@@ -26,6 +26,7 @@ from webapp.web.api import (
     rules,
     schedules,
     secrets,
+    sources,
     subscriptions,
     versions,
 )
@@ -48,6 +49,7 @@ TAGS = (
     {"name": "rules", "description": "Rules as code: files of subscriptions, planned and applied."},
     {"name": "event-types", "description": "The catalog: what events look like, who owns them."},
     {"name": "bulk", "description": "Retry, re-run, cancel or replay everything that matches, in the background."},
+    {"name": "sources", "description": "Addresses for senders that speak their own dialect."},
     {"name": "health", "description": "For load balancers and monitoring."},
 )
 PROBLEM: dict[str, Any] = {
@@ -187,6 +189,7 @@ def _schemas() -> dict[str, Any]:
         explain,
         deliveries,
         errors,
+        sources,
         subscriptions,
         schedules,
         secrets,

@@ -1,0 +1,299 @@
+"""Pages of inbound sources: the list, one with its address and last requests, the form, and its buttons.
+
+A secret that the hub made is in exactly one answer, the one to the form that made it. The address is shown in full
+only to those who may edit the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp.domain.errors import Conflict, Fault, NotFound, Refused
+from webapp.domain.signatures import ALGORITHMS, ENCODINGS, TOLERANCE_S
+from webapp.domain.sourcemaps import PRESETS
+from webapp.domain.sources import OPTIONS, THEIRS, SourceDraft, parse_source, templates_of
+from webapp.services import sources as service
+from webapp.services.sources import Made
+from webapp.store import sources as store
+from webapp.web import render
+from webapp.web.answers import done, url_with
+from webapp.web.auth import current_actor, require
+from webapp.web.context import get_runtime
+from webapp.web.requests import read_form
+from webapp.web.source_words import KINDS, trial
+
+bp = Blueprint("sources", __name__, url_prefix="/sources")
+
+PER_PAGE = 50
+FIELD_CHARS = 2_000
+OVERLAPS = (("0", "at once"), ("1", "in an hour"), ("24", "in a day"), ("168", "in a week"))
+TEXTS = ("name", "event_source", "secret")
+OPTION_FIELDS = ("header", "algorithm", "encoding", "prefix", "timestamp_header", "tolerance_s", "user")
+TEMPLATE_FIELDS = ("type", "id", "subject")
+Errors = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceForm:
+    """The fields as a person typed them."""
+
+    kind: str
+    values: Mapping[str, str]
+    revision: str = ""
+
+    @classmethod
+    def empty(cls, kind: str) -> SourceForm:
+        """A new one of that kind."""
+        return cls(kind, {**PRESETS[kind], "algorithm": "sha256", "encoding": "hex", "tolerance_s": str(TOLERANCE_S)})
+
+    @classmethod
+    def from_fields(cls, kind: str, fields: Mapping[str, str]) -> SourceForm:
+        """What a browser sent; a field that is absent is empty."""
+        names = (*TEXTS, *OPTION_FIELDS, *TEMPLATE_FIELDS)
+        return cls(kind, {name: fields.get(name, "")[:FIELD_CHARS] for name in names}, fields.get("revision", "")[:10])
+
+    @classmethod
+    def from_row(cls, row: Any) -> SourceForm:
+        """A stored source, to be edited. Its secret is in no form."""
+        options = {name: str(value) for name, value in row.options.items()}
+        texts = {"name": row.name, "event_source": row.event_source}
+        values = {**cls.empty(row.kind).values, **texts, **options, **templates_of(row.kind, row.mapping)}
+        return cls(row.kind, values, str(row.revision))
+
+    def to_draft(self, *, exists: bool) -> tuple[SourceDraft | None, Errors]:
+        """The checked source, or ``None`` and what is wrong by field."""
+        values = {name: value.strip() for name, value in self.values.items()}
+        options: dict[str, Any] = {name: values.get(name) for name in OPTIONS.get(self.kind, ()) if values.get(name)}
+        if (text := str(options.get("tolerance_s", ""))).isdecimal():
+            options["tolerance_s"] = int(text[:9])
+        document = {
+            "name": values.get("name", ""),
+            "kind": self.kind,
+            "event_source": values.get("event_source"),
+            "options": options,
+            "mapping": {} if self.kind == "publish" else {name: values.get(name, "") for name in TEMPLATE_FIELDS},
+            "secret": None if exists else values.get("secret"),
+        }
+        try:
+            return parse_source(document, self.kind if exists else None), {}
+        except Refused as refused:
+            return None, _by_field(list(refused.faults))
+
+
+@bp.get("")
+@require("read")
+def index() -> Response:
+    """The list, by name; the part is the table."""
+    after = request.args.get("after", "")[:400]
+    with get_runtime().db.read() as conn:
+        rows, following = store.list_sources(conn, after, PER_PAGE)
+        traffic = store.traffic_of(conn, [row.id for row in rows])
+    return render.page_or_part(
+        "sources/index.html",
+        "sources/_table.html",
+        rows=rows,
+        traffic=traffic,
+        kinds=KINDS,
+        here=url_with(request.path, after=after),
+        following=url_with(request.path, after=following) if following else None,
+        first=request.path if after else None,
+    )
+
+
+@bp.get("/new")
+@require("operate")
+def new() -> Response:
+    """The kinds to choose from, or the form of one."""
+    kind = request.args.get("kind", "")
+    if kind not in KINDS:
+        return render.part("sources/kinds.html", kinds=KINDS)
+    return _form(SourceForm.empty(kind))
+
+
+@bp.post("")
+@require("operate")
+def create() -> Response:
+    """Store it and show it, with its secret if the hub made one; or show what is wrong."""
+    kind = request.form.get("kind", "")
+    if kind not in KINDS:
+        raise NotFound("There is no such kind of source.")
+    form = SourceForm.from_fields(kind, request.form)
+    draft, errors = form.to_draft(exists=False)
+    if draft is None:
+        return _form(form, errors=errors, status=422)
+    return _made(service.create(get_runtime(), current_actor(), draft), f"Source {draft.name} is created")
+
+
+@bp.get("/<source_id>")
+@require("read")
+def show(source_id: str) -> Response:
+    """One source."""
+    return _show(source_id)
+
+
+@bp.get("/<source_id>/requests")
+@require("read")
+def requests(source_id: str) -> Response:
+    """The part with its last requests."""
+    with get_runtime().db.read() as conn:
+        row = store.get_source(conn, source_id)
+        last = store.last_requests(conn, source_id)
+    return render.part("sources/_requests.html", source=row, requests=last)
+
+
+@bp.get("/<source_id>/requests/<request_id>")
+@require("read")
+def show_request(source_id: str, request_id: str) -> Response:
+    """One request: why it was refused, its headers and the beginning of its body."""
+    with get_runtime().db.read() as conn:
+        row = store.get_source(conn, source_id)
+        one = store.get_request(conn, source_id, request_id)
+    return render.part("sources/request.html", source=row, one=one)
+
+
+@bp.get("/<source_id>/edit")
+@require("operate")
+def edit(source_id: str) -> Response:
+    """The form, filled in."""
+    row = _find(source_id)
+    return _form(SourceForm.from_row(row), row=row)
+
+
+@bp.post("/<source_id>")
+@require("operate")
+def save(source_id: str) -> Response:
+    """Change it unless somebody was faster."""
+    row = _find(source_id)
+    form = SourceForm.from_fields(row.kind, request.form)
+    draft, errors = form.to_draft(exists=True)
+    if draft is None:
+        return _form(form, row=row, errors=errors, status=422)
+    revision = int(form.revision) if form.revision.isdecimal() and len(form.revision) < 10 else -1
+    try:
+        service.update(get_runtime(), current_actor(), source_id, draft, revision)
+    except Conflict as conflict:
+        return _form(form, row=_find(source_id), errors={"": [conflict.detail]}, status=409)
+    return done(f"Source {draft.name} is saved", back=_page(source_id), go=_page(source_id))
+
+
+@bp.post("/<source_id>/rotate")
+@require("operate")
+def rotate(source_id: str) -> Response:
+    """Another secret; the one before vouches for a while."""
+    sent = read_form("secret", "overlap")
+    hours = int(sent["overlap"]) if sent["overlap"] in dict(OVERLAPS) else 0
+    try:
+        made = service.rotate(
+            get_runtime(), current_actor(), source_id, sent["secret"].strip() or None, timedelta(hours=hours)
+        )
+    except Refused as refused:
+        return _show(source_id, errors=_by_field(list(refused.faults)), status=422)
+    return _made(made, "The secret is replaced")
+
+
+@bp.post("/<source_id>/disable")
+@require("operate")
+def disable(source_id: str) -> Response:
+    """Refuse its requests."""
+    service.disable(get_runtime(), current_actor(), source_id)
+    return done("Disabled; its requests are refused", back=_page(source_id), go=_page(source_id))
+
+
+@bp.post("/<source_id>/enable")
+@require("operate")
+def enable(source_id: str) -> Response:
+    """Take its requests again."""
+    service.enable(get_runtime(), current_actor(), source_id)
+    return done("Enabled", back=_page(source_id), go=_page(source_id))
+
+
+@bp.post("/<source_id>/delete")
+@require("operate")
+def delete(source_id: str) -> Response:
+    """Its address is nothing any more."""
+    service.delete(get_runtime(), current_actor(), source_id)
+    return done("Deleted; its events stay", back="/sources", go="/sources")
+
+
+@bp.get("/<source_id>/rotate")
+@bp.get("/<source_id>/disable")
+@bp.get("/<source_id>/enable")
+@bp.get("/<source_id>/delete")
+@require("read")
+def look_first(source_id: str) -> AnyResponse:
+    """The address of a button that was reloaded leads back to its source."""
+    return redirect(_page(source_id), 303)
+
+
+def url_of(row: Any) -> str:
+    """The address for the sender, in full: for those who may edit the source."""
+    return f"{get_runtime().settings.base_url}/{'p' if row.kind == 'publish' else 'in'}/{row.token}"
+
+
+def _made(made: Made, words: str) -> Response:
+    if made.secret is None:
+        return done(words, back=_page(made.id), go=_page(made.id))
+    return _show(made.id, secret=made.secret)
+
+
+def _show(source_id: str, *, secret: str | None = None, errors: Errors | None = None, status: int = 200) -> Response:
+    rt, actor = get_runtime(), current_actor()
+    with rt.db.read() as conn:
+        row = store.get_source(conn, source_id)
+        last = store.last_requests(conn, source_id)
+    shown = url_of(row) if actor.can("operate") else url_of(row).replace(row.token, f"{row.token[:4]}…")
+    overlapping = row.previous_until if row.previous_until is not None and row.previous_until > rt.clock() else None
+    return render.part(
+        "sources/show.html",
+        status=status,
+        source=row,
+        requests=last,
+        url=shown,
+        words=KINDS[row.kind],
+        trial=trial(row, shown),
+        templates=templates_of(row.kind, row.mapping),
+        overlapping=overlapping,
+        overlaps=OVERLAPS,
+        theirs=row.kind in THEIRS,
+        secret=secret,
+        errors=errors or {},
+    )
+
+
+def _form(form: SourceForm, *, row: Any = None, errors: Errors | None = None, status: int = 200) -> Response:
+    return render.part(
+        "sources/form.html",
+        status=status,
+        form=form,
+        row=row,
+        errors=errors or {},
+        words=KINDS[form.kind],
+        options=OPTIONS.get(form.kind, ()),
+        algorithms=[(one, one) for one in ALGORITHMS],
+        encodings=[(one, one) for one in ENCODINGS],
+        theirs=form.kind in THEIRS,
+    )
+
+
+def _find(source_id: str) -> Any:
+    with get_runtime().db.read() as conn:
+        return store.get_source(conn, source_id)
+
+
+def _page(source_id: str) -> str:
+    return url_for("sources.show", source_id=source_id)
+
+
+def _by_field(faults: list[Fault]) -> Errors:
+    errors: Errors = {}
+    for fault in faults:
+        name = fault.pointer.rsplit("/", 1)[-1]
+        known = name in (*TEXTS, *OPTION_FIELDS, *TEMPLATE_FIELDS)
+        errors.setdefault(name if known else "", []).append(fault.message)
+    return errors
