@@ -42,16 +42,21 @@ class Import:
 
     def finished(self, parts: list[Tree]) -> Imported:
         """All of the parts, checked by the rules for conditions. Raises ``Refused`` with every fault."""
+        tree = joined("all", parts) if parts else {}
         if not self.faults:
-            tree = joined("all", parts)
-            try:
-                parse_condition(tree)
-            except Refused as refused:
-                found = [(owner_of(tree, fault.pointer, self.origins), fault) for fault in refused.faults]
-                self.faults += [Fault(at or "", fault.code, fault.message) for at, fault in found]
+            self.faults += self._broken(tree)
         if self.faults:
             raise refusal("invalid-condition", "pattern", self.faults[:MAX_FAULTS])
         return Imported(tree, tuple(dict.fromkeys(self.notes)))
+
+    def _broken(self, tree: Tree) -> list[Fault]:
+        """What the rules for conditions have against it, by where it came from."""
+        try:
+            parse_condition(tree)
+        except Refused as refused:
+            found = [(owner_of(tree, fault.pointer, self.origins), fault) for fault in refused.faults]
+            return [Fault(at or "", fault.code, fault.message) for at, fault in found]
+        return []
 
 
 def joined(kind: str, parts: list[Tree]) -> Tree:

@@ -24,7 +24,7 @@ ENCODINGS = ("", "identity", "gzip", "x-gzip")
 GZIP, GZIP_MEMBERS = 16 + zlib.MAX_WBITS, 16
 FORM = "application/x-www-form-urlencoded"
 UTF8 = frozenset({"", "utf-8", "utf8"})
-MAX_FIELDS = 100
+MAX_FIELDS = 800  # a condition of 64 rows has that many
 LONGEST_PARAMETER = 500
 
 
