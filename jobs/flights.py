@@ -19,6 +19,7 @@ from typing import Any
 from jobs.batching import due_together, run_batch, without_details
 from jobs.capture import CURRENT
 from jobs.context import Context, TimeIsUp, Tools
+from jobs.pace import Pace
 from jobs.runner import (
     STOPPED,
     Ending,
@@ -44,7 +45,6 @@ SWEEP_S = 0.05
 FAREWELL_S = 0.5
 IDLE_SWEEP_S = 0.5
 LONGEST_S = 3600.0  # no attempt lasts longer than this, however often it asks
-STARTS_AT_ONCE = 200
 LOOK_AHEAD_S = 0.1  # claim what is likely to be started within this
 
 
@@ -138,6 +138,7 @@ class FlightLoop:
         self._concurrency = concurrency
         self._look_ahead = look_ahead
         self._ready: deque[Claimed] = deque()
+        self._pace, self._is_filling = Pace(), False
         self._mates: set[str] = set()  # those of ``owned`` that fly with another
         self._mean_run_s = 1.0  # of recent attempts: how far to look ahead
         self._space = threading.Condition()
@@ -240,10 +241,20 @@ class FlightLoop:
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
 
     def _fill(self) -> None:
+        if not self._is_filling:
+            self._start_some()
+
+    def _go_on(self, since: float) -> None:
+        self._pace.came_round(time.monotonic() - since)
+        self._is_filling = False
+        self._start_some()
+
+    def _start_some(self) -> None:
         started = 0
         while self._ready and len(self.flights) < self._concurrency:
-            if started == STARTS_AT_ONCE:  # the loop must come round: deadlines and answers wait for it
-                self.loop.call_soon(self._fill)
+            if started >= self._pace.starts:  # the loop must come round: deadlines and answers wait for it
+                self._is_filling = True
+                self.loop.call_soon(self._go_on, time.monotonic())
                 return
             claimed = self._ready.popleft()
             if claimed.id in self.owned:
