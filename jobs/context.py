@@ -35,6 +35,7 @@ Line = tuple[datetime, str, str]  # at, level, text
 Progress = tuple[float, float | None, str | None]  # done, total, message
 Notify = Callable[..., Awaitable[str]]
 Publish = Callable[[Mapping[str, Any]], Awaitable[Accepted]]
+Pause = Callable[[str, str], Awaitable[bool]]  # subscription, reason
 Prolong = Callable[[float], float]  # seconds asked for to seconds granted
 
 
@@ -53,6 +54,7 @@ class Tools:
     read_state: ReadState
     read_secrets: ReadSecrets
     publish: Publish
+    pause: Pause
     commands: Mapping[str, str] = field(default_factory=dict)  # programs that may be run, by name
 
 
@@ -191,6 +193,10 @@ class Context:
         """
         self._published += 1
         return await self._tools.publish({"id": f"{self.delivery_id}.{self._published}", **document})
+
+    async def pause_subscription(self, reason: str) -> None:
+        """Stop what this handler runs for: what comes is held, people are told why. For a receiver that wants no more."""
+        await self._tools.pause(self.subscription_id, self._mask.text(reason))
 
     async def prepare(self, options: Mapping[str, Any], handler: type[EventHandler]) -> Mapping[str, Any]:
         """The options with their secrets in place, which from here on are hidden in whatever is kept. For the runner."""

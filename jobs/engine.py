@@ -29,6 +29,7 @@ from webapp.domain.errors import HubError
 from webapp.domain.state import Stored
 from webapp.runtime import Runtime
 from webapp.services import record, secrets, states
+from webapp.services.gone import pause_for_receiver
 from webapp.services.notify import notify
 from webapp.services.presence import Presence
 from webapp.store.deliveries import Claimed
@@ -70,6 +71,7 @@ class Engine:
             read_state=self._read_state,
             read_secrets=SecretBook(self._read_secrets).values,
             publish=Publisher(rt).publish,
+            pause=self._pause,
             commands=settings.allowed_commands,
         )
         self.flights = FlightLoop(
@@ -142,6 +144,10 @@ class Engine:
 
     async def _read_secrets(self, names: Collection[str]) -> dict[str, str]:
         return await asyncio.get_running_loop().run_in_executor(None, secrets.read_values, self.rt, names)
+
+    async def _pause(self, subscription_id: str, reason: str) -> bool:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, pause_for_receiver, self.rt, subscription_id, reason)
 
     async def _notify(self, severity: str, title: str, body: str, **more: Any) -> str:
         loop = asyncio.get_running_loop()

@@ -35,12 +35,12 @@ def sign_all(secrets: Iterable[str], message_id: str, timestamp: int, body: byte
     return " ".join(sign(secret, message_id, timestamp, body) for secret in secrets)
 
 
-def secrets_of(options: Mapping[str, Any], now: datetime) -> list[str]:
-    """Which secrets sign now: ``secret``, then ``secrets``, then ``previous_secret`` until its time is over."""
+def secrets_of(options: Mapping[str, Any], now: datetime | None = None) -> list[str]:
+    """Which secrets sign now (without ``now``, ever): ``secret``, then ``secrets``, then ``previous_secret`` until its time is over."""
     found = [str(options["secret"])] if options.get("secret") else []
     found += [str(secret) for secret in options.get("secrets") or () if secret]
     until = options.get("previous_secret_until")
-    if options.get("previous_secret") and (not until or now < parse_instant(str(until))):
+    if options.get("previous_secret") and (not until or now is None or now < parse_instant(str(until))):
         found.append(str(options["previous_secret"]))
     return list(dict.fromkeys(found))
 

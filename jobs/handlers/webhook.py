@@ -1,4 +1,4 @@
-"""``webhook``: POSTs the event as JSON to a URL, signed after the Standard Webhooks scheme when a secret is given.
+"""``webhook``: sends the event to a URL, signed after the Standard Webhooks scheme when a secret is given.
 
 The message id is the delivery id, the same on every try, so that the receiver can drop what it has seen.
 """
@@ -6,33 +6,83 @@ The message id is the delivery id, the same on every try, so that the receiver c
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
-import hmac
-import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
-from jobs.handlers import Context, Discard, Done, Event, EventHandler, Invalid, Outcome, Retry
-from jobs.outbound import Answer, OutboundRefused, checked_headers, checked_url
+from jobs import signing
+from jobs.answers import MAX_RETRY_AFTER as MAX_RETRY_AFTER
+from jobs.answers import judge as judge
+from jobs.answers import retry_after as retry_after
+from jobs.answers import shown
+from jobs.handlers import Context, Discard, Event, EventHandler, Invalid, Outcome
+from jobs.messages import FORMS, Message, batch_of, message_of, trace_headers
+from jobs.outbound import OutboundRefused, checked_headers, checked_url
+from jobs.signing import sign as sign
+from jobs.tls import Tls
+from webapp.domain.instants import parse_instant
 
-SHOWN_BYTES = 2000  # of an answer's body are kept with the attempt
-MAX_RETRY_AFTER = timedelta(days=30)  # what is read; the subscription's policy has the last word
+METHODS = ("POST", "PUT", "PATCH")
+_TEXT: dict[str, Any] = {"type": "string", "maxLength": 2000}
+_SECRET: dict[str, Any] = {"type": "string", "maxLength": 500, "x-sensitive": True}
+_PEM = "PEM, best as {secret.NAME}, or a file in the hub's folder of credentials"
 
 
 class WebhookHandler(EventHandler):
     """Call a URL."""
 
     name = "webhook"
-    description = "Sends the event as JSON to a URL (HTTP POST)."
+    description = "Sends the event to a URL over HTTP, signed if a secret is given."
     options_schema: ClassVar = {
         "type": "object",
         "properties": {
             "url": {"type": "string", "format": "uri", "maxLength": 2000},
-            "secret": {"type": "string", "maxLength": 500, "description": "Signs each call (Standard Webhooks)"},
+            "method": {"type": "string", "enum": list(METHODS), "default": "POST"},
+            "format": {
+                "type": "string",
+                "enum": list(FORMS),
+                "default": "json",
+                "description": "The event as the hub's JSON, as Standard Webhooks {type, timestamp, data}, or as a CloudEvent",
+            },
+            "secret": _SECRET | {"description": "Signs each call (Standard Webhooks): whsec_… or, Ed25519, whsk_…"},
+            "secrets": {
+                "type": "array",
+                "items": _SECRET,
+                "x-sensitive": True,
+                "description": "Further secrets that sign too",
+            },
+            "previous_secret": _SECRET | {"description": "Signs too while it is being replaced"},
+            "previous_secret_until": _TEXT | {"description": "Until then, such as 2026-03-02T12:00:00Z"},
             "headers": {"type": "object", "description": "Further headers, name to value"},
+            "auth": {
+                "type": "object",
+                "description": "basic with username and password, or bearer with token",
+                "properties": {
+                    "type": {"type": "string", "enum": ["basic", "bearer"]},
+                    "username": _TEXT,
+                    "password": _TEXT | {"x-sensitive": True},
+                    "token": {"type": "string", "maxLength": 8000, "x-sensitive": True},
+                },
+                "required": ["type"],
+                "additionalProperties": False,
+            },
+            "tls": {
+                "type": "object",
+                "description": "A client certificate, and whom to trust",
+                "properties": {
+                    "certificate": {"type": "string", "description": _PEM},
+                    "key": {"type": "string", "x-sensitive": True, "description": _PEM},
+                    "ca": {"type": "string", "description": f"Instead of the system's: {_PEM}"},
+                },
+                "additionalProperties": False,
+            },
+            "http2": {"type": "string", "enum": ["off", "auto"], "default": "off"},
+            "on_gone": {
+                "type": "string",
+                "enum": ["pause", "discard"],
+                "default": "pause",
+                "description": "410 Gone ends the delivery, and pauses the subscription",
+            },
         },
         "required": ["url"],
         "additionalProperties": False,
@@ -41,78 +91,87 @@ class WebhookHandler(EventHandler):
     async def validate(self, event: Event, ctx: Context) -> None:
         try:
             checked_url(str(self.options.get("url", "")))
-            checked_headers(self._extra_headers())
+            checked_headers(self._own_headers())
         except OutboundRefused as error:
             raise Invalid(str(error)) from None
+        for secret in signing.secrets_of(self.options):
+            signing.check(secret)
+        if until := self.options.get("previous_secret_until"):
+            parse_instant(str(until))
+        if self._tls.certificate and not (self._tls.key or "PRIVATE KEY" in self._tls.certificate):
+            raise Invalid("tls.certificate needs tls.key")
 
     async def process(self, event: Event, ctx: Context) -> Outcome:
-        url = str(self.options["url"])
-        body = json.dumps(event.to_json(), ensure_ascii=False, separators=(",", ":")).encode()
+        return await self._send(message_of(event, self._form), event, ctx)
+
+    async def process_batch(self, events: Sequence[Event], ctx: Context) -> Outcome:
+        return await self._send(batch_of(events, self._form), events[0], ctx)
+
+    async def _send(self, message: Message, event: Event, ctx: Context) -> Outcome:
+        url = checked_url(str(self.options["url"]))
         now = datetime.now(UTC)  # noqa: TID251  the receiver compares it with the wall clock
-        headers = self._extra_headers() | self._message_headers(ctx.delivery_id, int(now.timestamp()), body)
+        ours = message.headers | self._message_headers(ctx.delivery_id, now, message.body)
+        headers = _merged(self._own_headers(), ours | trace_headers(event, ctx.delivery_id, ctx.attempt))
         try:
-            answer = await ctx.http.post(url, body, headers=headers)
+            answer = await ctx.http.request(
+                str(self.options.get("method", "POST")),
+                str(url),
+                body=message.body,
+                headers=headers,
+                tls=self._tls if self._tls != Tls() else None,
+                http2=self.options.get("http2") == "auto",
+            )
         except OutboundRefused as error:
-            return Discard(f"{checked_url(url).host}: {error}")
-        ctx.log(f"{answer.status} from {checked_url(url).host}", "info" if answer.status < 300 else "warning")
-        return judge(answer, checked_url(url).host or "", now)
+            return Discard(f"{url.host}: {error}")
+        ok = answer.status < 300
+        ctx.log(f"{answer.status} from {url.host}", "info" if ok else "warning")
+        if not ok:
+            ctx.log(f"it answered {shown(answer)}", "warning")
+        if answer.status == 410 and self.options.get("on_gone", "pause") == "pause":
+            await ctx.pause_subscription(f"{url.host} answered 410 Gone: it wants no more of this")
+        return judge(answer, url.host or "", now)
 
-    def _extra_headers(self) -> dict[str, str]:
-        headers = self.options.get("headers") or {}
-        if not isinstance(headers, Mapping):
+    @property
+    def _form(self) -> str:
+        return str(self.options.get("format", "json"))
+
+    @property
+    def _tls(self) -> Tls:
+        given = self.options.get("tls") or {}
+        return Tls(*(str(given.get(part, "")) for part in ("certificate", "key", "ca")))
+
+    def _own_headers(self) -> dict[str, str]:
+        """Those of the options, and what ``auth`` makes of itself."""
+        given = self.options.get("headers") or {}
+        if not isinstance(given, Mapping):
             raise Invalid("headers must be an object")
-        return {str(name): str(value) for name, value in headers.items()}
+        headers = {str(name): str(value) for name, value in given.items()}
+        if auth := self.options.get("auth"):
+            if any(name.lower() == "authorization" for name in headers):
+                raise Invalid("give either auth or the header Authorization")
+            headers["Authorization"] = _authorization(auth)
+        return headers
 
-    def _message_headers(self, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": message_id,
-            "webhook-timestamp": str(timestamp),
-        }
-        if secret := self.options.get("secret"):
-            headers["webhook-signature"] = sign(str(secret), message_id, timestamp, body)
+    def _message_headers(self, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+        timestamp = int(now.timestamp())
+        headers = {"webhook-id": message_id, "webhook-timestamp": str(timestamp)}
+        if secrets := signing.secrets_of(self.options, now):
+            headers["webhook-signature"] = signing.sign_all(secrets, message_id, timestamp, body)
         return headers
 
 
-def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """``v1,<base64>``: HMAC-SHA256 over ``id.timestamp.body``, as Standard Webhooks says."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()
+def _authorization(auth: Mapping[str, Any]) -> str:
+    if auth.get("type") == "bearer":
+        if not auth.get("token"):
+            raise Invalid("auth of type bearer needs a token")
+        return f"Bearer {auth['token']}"
+    if not auth.get("username") or ":" in str(auth["username"]):
+        raise Invalid("auth of type basic needs a username without colons")
+    pair = f"{auth['username']}:{auth.get('password', '')}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
-def judge(answer: Answer, host: str, now: datetime) -> Outcome:
-    """What an answer means: 2xx is done, 410 says stop, everything else may be better next time.
-
-    The status goes with a failure: the subscription's policy may rule out further tries for it.
-    """
-    if 200 <= answer.status < 300:
-        return Done({"status": answer.status, "body": answer.text(SHOWN_BYTES), "truncated": answer.truncated})
-    if answer.status == 410:
-        return Discard(f"410 Gone from {host}: the receiver wants no more of this")
-    reason = f"{answer.status} from {host}"
-    if 300 <= answer.status < 400:
-        reason += " (redirects are not followed)"
-    asked = retry_after(answer.headers, now) if answer.status in (429, 503) else None
-    return Retry(reason=reason, status=answer.status, retry_after=asked)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """The ``Retry-After`` of an answer, seconds or a date."""
-    value = next((v for name, v in headers.items() if name.lower() == "retry-after"), "").strip()
-    if value.isascii() and value.isdigit():
-        return min(timedelta(seconds=int(value[:9])), MAX_RETRY_AFTER)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    wait = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
-    return max(timedelta(), min(wait, MAX_RETRY_AFTER))
-
-
-def _key(secret: str) -> bytes:
-    if secret.startswith("whsec_"):
-        try:
-            return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-        except (binascii.Error, ValueError):
-            return secret.encode()
-    return secret.encode()
+def _merged(own: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Ours win: a receiver must be able to rely on them."""
+    taken = {name.lower() for name in ours}
+    return {name: value for name, value in own.items() if name.lower() not in taken} | dict(ours)

@@ -31,6 +31,7 @@ class Notes:
         self.stored: dict[str, Stored] = {}
         self.secrets: dict[str, str] = {}
         self.commands: dict[str, str] = {}
+        self.paused: list[tuple[str, str]] = []
         self.published: list[dict[str, Any]] = []
         self.http = Outbound(timeout_s=timeout_s, max_bytes=max_bytes, allow_private=allow_private)
 
@@ -41,6 +42,10 @@ class Notes:
     async def publish(self, document: Mapping[str, Any]) -> Accepted:
         self.published.append(dict(document))
         return Accepted("evt_2", document["id"], False, "unrouted", ())
+
+    async def pause(self, subscription_id: str, reason: str) -> bool:
+        self.paused.append((subscription_id, reason))
+        return True
 
     async def read_state(self, subscription_id: str, key: str) -> Stored | None:
         return self.stored.get(key)
@@ -57,6 +62,7 @@ class Notes:
             read_state=self.read_state,
             read_secrets=SecretBook(self.read_secrets).values,
             publish=self.publish,
+            pause=self.pause,
             commands=self.commands,
         )
 
