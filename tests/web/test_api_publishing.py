@@ -14,14 +14,15 @@ from sqlalchemy import update
 
 from tests.support import factories as make
 from tests.support.clock import Clock
-from tests.support.people import Program, add_program
+from tests.support.people import Person, Program, add_program
 from tests.web.test_api_batch import declare, order, stored
 from webapp.app import create_app
 from webapp.domain.access import SYSTEM
 from webapp.domain.errors import Unavailable
 from webapp.runtime import Runtime
-from webapp.services import idempotency
+from webapp.services import idempotency, upkeep
 from webapp.services.accounts import create_key
+from webapp.services.catalog import HandlerInfo, register_handlers
 from webapp.services.patience import Patience
 from webapp.store import tables
 from webapp.store.subscriptions import bump_routes
@@ -315,3 +316,56 @@ def test_waiting_uses_up_no_more_than_its_places(sqlite_rt: Runtime) -> None:
 def test_preferences_that_cannot_be_read_are_ignored(as_publisher: Program, prefer: str) -> None:
     answer = as_publisher.post(EVENTS, order(), headers={"Prefer": prefer})
     assert (answer.status_code, "Preference-Applied" in answer.headers) == (202, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("/api/v1/subscriptions", {"name": "All", "pattern": "*", "handler": "log", "options": {}}),
+        ("/api/v1/schedules", {"name": "Nightly", "cron": "0 3 * * *", "type": "night.fell"}),
+    ],
+)
+def test_other_things_are_created_once_too(api: Program, sqlite_rt: Runtime, path: str, document: Any) -> None:
+    register_handlers(sqlite_rt, [HandlerInfo("log", "Writes a line.")])
+    first, again = (keyed(api, "k", document, path) for _ in range(2))
+    assert first.status_code == 201, first.text
+    assert (again.data, again.headers["Location"]) == (first.data, first.headers["Location"])
+    described: Any = api.get("/api/openapi.json").json["paths"][path]["post"]  # type: ignore[index]
+    assert "Idempotency-Key" in [one["name"] for one in described["parameters"]]
+
+
+def test_the_beat_forgets_keys_that_ran_out(rt: Runtime, publisher: Program, clock: Clock) -> None:
+    keyed(publisher, "k", order())
+    clock.advance(hours=25)
+    upkeep.prune(rt)
+    assert make.rows_of(rt, tables.idempotency_keys) == []
+
+
+# Limits, by people
+
+
+def test_the_limit_of_a_key_is_set_on_its_page(signed_in: Person, sqlite_rt: Runtime) -> None:
+    signed_in.post("/settings/keys", {"name": "shop", "role": "publisher", "rate_limit": "120"})
+    (key,) = make.rows_of(sqlite_rt, tables.api_keys)
+    assert key.rate_limit == 120
+    signed_in.post(f"/settings/keys/{key.id}/limit", {"rate_limit": "60"})
+    assert make.row_of(sqlite_rt, tables.api_keys, key.id).rate_limit == 60
+    assert 'value="60"' in signed_in.get("/settings/keys").text
+    refused = signed_in.post(f"/settings/keys/{key.id}/limit", {"rate_limit": "0"})
+    assert refused.status_code == 422
+    signed_in.post(f"/settings/keys/{key.id}/limit", {"rate_limit": ""})
+    assert make.row_of(sqlite_rt, tables.api_keys, key.id).rate_limit is None
+    actions = [row.action for row in make.rows_of(sqlite_rt, tables.audit)]
+    assert actions.count("api_key.limited") == 2
+    again = signed_in.post("/settings/keys", {"name": "shop", "role": "publisher", "rate_limit": "many"})
+    assert again.status_code == 422
+
+
+def test_the_limit_of_a_key_is_set_from_the_command_line(app: Flask, sqlite_rt: Runtime) -> None:
+    run = app.test_cli_runner().invoke
+    run(args=["key", "create", "shop", "--rate-limit", "5"])
+    (key,) = make.rows_of(sqlite_rt, tables.api_keys)
+    assert key.rate_limit == 5
+    assert run(args=["key", "limit", key.id, "7"]).output == "7 requests a minute\n"
+    assert run(args=["key", "limit", key.id]).output == "as the setting says\n"
+    assert make.row_of(sqlite_rt, tables.api_keys, key.id).rate_limit is None

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, or_
 
 from webapp.store.counters import minute_of
+from webapp.store.idempotency import drop_expired as drop_expired_answers
 from webapp.store.intake import drop_outdated_quotas
 from webapp.store.tables import counters, one_time_links, sessions, workers
 
@@ -14,7 +15,7 @@ COUNTERS_KEPT = timedelta(days=8)
 
 
 def drop_outdated(conn: Connection, now: datetime) -> None:
-    """Ended sessions, links that ran out, counters older than eight days, quotas whose window is over."""
+    """Ended sessions, links that ran out, counters older than eight days, quotas and kept answers whose time is over."""
     conn.execute(delete(sessions).where(sessions.c.expires_at < now))
     conn.execute(
         delete(one_time_links).where(
@@ -23,6 +24,7 @@ def drop_outdated(conn: Connection, now: datetime) -> None:
     )
     conn.execute(delete(counters).where(counters.c.minute < minute_of(now - COUNTERS_KEPT)))
     drop_outdated_quotas(conn, now)
+    drop_expired_answers(conn, now)
 
 
 def drop_silent_workers(conn: Connection, before: datetime) -> list[str]:

@@ -55,7 +55,7 @@ class RefusedAsAWhole(Refused):
     body="EventBatch",
     body_types={NDJSON: "One event a line; blank lines do not count."},
     query=(ATOMIC,),
-    headers=("Idempotency-Key", "Content-Encoding"),
+    headers=("Content-Encoding",),
     problems=(400, 409, 413, 415, 422, 429, 503),
     description=f"Up to {MAX_EVENTS:,} events, as a JSON array or as NDJSON, in one transaction. 202: all of them were "
     "accepted. 207: some, or all, were refused; each item says which, and those that were accepted are on disk. "

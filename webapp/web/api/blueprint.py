@@ -9,7 +9,7 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -25,6 +25,7 @@ bp = Blueprint("api", __name__, url_prefix="/api/v1")
 View = TypeVar("View", bound=Callable[..., Any])
 
 OPERATION = "operation"
+TAKES_KEY = "takes_key"  # of a view that takes an Idempotency-Key: see ``once``
 SIGNATURE_BYTES = 9
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 
@@ -51,7 +52,11 @@ def operation(summary: str, tag: str, answers: Mapping[int, str | None], **more:
     """Describe a view."""
 
     def mark(view: View) -> View:
-        setattr(view, OPERATION, Operation(summary, tag, answers, **more))
+        note = Operation(summary, tag, answers, **more)
+        if hasattr(view, TAKES_KEY):
+            headers, problems = (*note.headers, "Idempotency-Key"), {*note.problems, 409, 422}
+            note = replace(note, headers=headers, problems=sorted(problems))
+        setattr(view, OPERATION, note)
         return view
 
     return mark

@@ -13,6 +13,7 @@ from webapp.services import bulk as service
 from webapp.store import api_feeds, bulk_operations
 from webapp.store.api_feeds import Cursor, Slice
 from webapp.web.api.blueprint import CURSOR, LIMIT, answer, answer_page, bp, operation
+from webapp.web.api.once import once
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import read_json, read_query
@@ -42,6 +43,7 @@ def preview_bulk() -> Response:
 @bp.post("/bulk")
 @require("operate")
 @operation("Begin a bulk operation", "bulk", {202: "Bulk"}, body="BulkDraft", problems=ASK_PROBLEMS)
+@once()
 def create_bulk() -> Response:
     """What was there when it was asked for is acted on, nothing that came later."""
     read_query()

@@ -17,6 +17,7 @@ from webapp.store import api_feeds, batches
 from webapp.store.feed_waiting import waits_of
 from webapp.web.api.blueprint import CURSOR, LIMIT, SINCE, UNTIL, answer, answer_page, bp, operation
 from webapp.web.api.events import links_of_delivery
+from webapp.web.api.once import once
 from webapp.web.api.waiting import WAITING_SCHEMAS, waits_json
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
@@ -75,6 +76,7 @@ def retry_delivery(delivery_id: str) -> Response:
     {201: "Delivery"},
     problems=(404, 409, 503),
 )
+@once()
 def rerun_delivery(delivery_id: str) -> Response:
     """The old delivery stays as it is. Of a batch, all that have ended are run again, as a new batch."""
     read_query()

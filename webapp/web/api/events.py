@@ -49,7 +49,7 @@ refusals = Refusals()
     "events",
     {200: "EventStatus", 202: "Accepted"},
     body="EventDraft",
-    headers=("Idempotency-Key", "Prefer", "Content-Encoding"),
+    headers=("Prefer", "Content-Encoding"),
     problems=(400, 409, 413, 415, 422, 429, 503),
     description="Answered when the event and its deliveries are on disk. A known (source, id) is not stored again: "
     "the answer then describes the original and says `duplicate: true`. With `Prefer: wait=10` the answer waits up to "

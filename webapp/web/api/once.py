@@ -18,6 +18,7 @@ from webapp.services import idempotency
 from webapp.services.idempotency import Kept, Turn
 from webapp.settings import Settings
 from webapp.web import errors
+from webapp.web.api.blueprint import TAKES_KEY
 from webapp.web.auth import current_actor
 from webapp.web.context import get_runtime
 from webapp.web.requests import read_raw
@@ -44,6 +45,7 @@ def once(limit_of: Callable[[Settings], int] = lambda settings: settings.max_bod
                 return _replayed(turn)
             return _answer(turn, lambda: view(*args, **kwargs))
 
+        setattr(answered, TAKES_KEY, True)
         return cast(View, answered)
 
     return mark

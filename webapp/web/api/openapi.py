@@ -172,7 +172,7 @@ def _answers(note: Operation, rule: Rule, is_public: bool) -> dict[str, Any]:
             answers[str(status)]["content"] = {
                 note.content_type: {"schema": _ref(schema) if of_json else {"type": "string"}}
             }
-    problems = set(note.problems) | (set() if is_public else {400, 401, 403})
+    problems = set(note.problems) | (set() if is_public else {400, 401, 403, 429})
     for status in sorted(problems):
         content = {"application/problem+json": {"schema": _ref("Problem")}}
         answers.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": content})

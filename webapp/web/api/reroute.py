@@ -10,6 +10,7 @@ from webapp.services.reroute import reroute
 from webapp.store.events import get_event_row
 from webapp.web.api.blueprint import answer, bp, operation
 from webapp.web.api.events import SOURCE, links_of_delivery, links_of_event
+from webapp.web.api.once import once
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import Param, choice_of, read_query
@@ -33,6 +34,7 @@ AGAIN = Param(
     problems=(400, 404, 409, 503),
     description="Subscriptions that match now and have not had the event get a delivery; the others are skipped.",
 )
+@once()
 def reroute_event(event_id: str) -> Response:
     """In one transaction; paused subscriptions hold their delivery."""
     wanted, rt = read_query(SOURCE, AGAIN), get_runtime()

@@ -13,6 +13,7 @@ from webapp.services import schedules as service
 from webapp.store import api_feeds
 from webapp.store.schedules import get_schedule
 from webapp.web.api.blueprint import CURSOR, LIMIT, answer, answer_page, bp, operation
+from webapp.web.api.once import once
 from webapp.web.api.subscriptions import if_match, stale_is_412
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_acceptor, get_runtime
@@ -36,6 +37,7 @@ def list_schedules() -> Response:
 @bp.post("/schedules")
 @require("operate")
 @operation("Create a schedule", "schedules", {201: "Schedule"}, body="ScheduleDraft", problems=WRITE_PROBLEMS)
+@once()
 def create_schedule() -> Response:
     """It ticks from now on."""
     read_query()
@@ -106,6 +108,7 @@ def resume_schedule(schedule_id: str) -> Response:
 @bp.post("/schedules/<schedule_id>/run")
 @require("operate")
 @operation("Run a schedule now", "schedules", {202: "ScheduleRun"}, problems=(404, 503))
+@once()
 def run_schedule(schedule_id: str) -> Response:
     """Publish its event at once, beside its ticks."""
     read_query()

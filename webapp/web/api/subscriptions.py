@@ -24,6 +24,7 @@ from webapp.store.subscriptions import get_subscription
 from webapp.store.subscriptions import list_handlers as read_handlers
 from webapp.web.api.blueprint import CURSOR, LIMIT, answer, answer_page, bp, operation
 from webapp.web.api.flow_schema import FLOW, FLOW_SCHEMAS, flow_json
+from webapp.web.api.once import once
 from webapp.web.api.policies_schema import POLICIES_SCHEMA
 from webapp.web.api.retry_schema import RETRY_SCHEMA
 from webapp.web.auth import current_actor, require
@@ -53,6 +54,7 @@ def list_subscriptions() -> Response:
 @operation(
     "Create a subscription", "subscriptions", {201: "Subscription"}, body="SubscriptionDraft", problems=WRITE_PROBLEMS
 )
+@once()
 def create_subscription() -> Response:
     """It routes every event that is accepted from now on."""
     read_query()

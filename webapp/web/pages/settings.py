@@ -91,14 +91,25 @@ def keys() -> Response:
 @require("administer")
 def create_key() -> Response:
     """One more key; this answer, and no other, has its secret."""
-    sent = read_form("name", "role")
+    sent = read_form("name", "role", "rate_limit")
     try:
-        key_id, secret = accounts.create_key(get_runtime(), current_actor(), sent["name"], sent["role"])
+        limit = _limit_of(sent["rate_limit"])
+        key_id, secret = accounts.create_key(get_runtime(), current_actor(), sent["name"], sent["role"], limit)
     except (Refused, Conflict) as refusal:
         return _keys(sent, _errors(refusal, "name"), status=422)
     response = _keys(created=(key_id, sent["name"].strip(), sent["role"], secret))
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+@bp.post("/keys/<key_id>/limit")
+@require("administer")
+def limit_key(key_id: str) -> Response:
+    """Another limit of requests a minute; an empty field takes it away."""
+    limit = _limit_of(read_form("rate_limit")["rate_limit"])
+    accounts.limit_key(get_runtime(), current_actor(), key_id, limit)
+    here = url_for("settings.keys")
+    return done("No limit of its own" if limit is None else f"Limited to {limit} requests a minute", back=here, go=here)
 
 
 @bp.post("/keys/<key_id>/revoke")
@@ -184,7 +195,14 @@ def _keys(
         ],
         created=created,
         example=_example(created) if created else "",
+        default_limit=rt.settings.rate_limit,
     )
+
+
+def _limit_of(text: str) -> int | None:
+    """A limit as it was typed; what is no number is refused with the service's own words for one out of range."""
+    text = text.strip()
+    return (int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0) if text else None
 
 
 def _example(created: tuple[str, str, str, str]) -> str:
