@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.masking import NOTHING
 from jobs.options import ReadSecrets, masked_ending, prepared
+from jobs.resources import Factory, Resources
 from jobs.state import HandlerState, ReadState
 from webapp.domain.state import Change
 from webapp.services.accept import Accepted
@@ -55,6 +56,7 @@ class Tools:
     read_secrets: ReadSecrets
     publish: Publish
     pause: Pause
+    resources: Resources = field(default_factory=Resources)
     commands: Mapping[str, str] = field(default_factory=dict)  # programs that may be run, by name
 
 
@@ -121,6 +123,10 @@ class Context:
     def http(self) -> Outbound:
         """The outgoing HTTP client: time limits, a size cap, no private addresses."""
         return self._tools.http
+
+    async def resource(self, factory: Factory) -> Any:
+        """What the factory makes: a client that all attempts of this worker share. See ``jobs.resources``."""
+        return await self._tools.resources.get(factory)
 
     @property
     def commands(self) -> Mapping[str, str]:

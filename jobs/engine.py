@@ -24,6 +24,7 @@ from jobs.outbound import Outbound
 from jobs.publishing import Publisher
 from jobs.recorder import Recorder
 from jobs.registry import Registry
+from jobs.resources import CLOSE_S, Resources
 from jobs.watchdog import Watchdog
 from webapp.domain.errors import HubError
 from webapp.domain.state import Stored
@@ -63,6 +64,7 @@ class Engine:
             allow_private=settings.allow_private_addresses,
             credentials_dir=Path(settings.credentials_dir) if settings.credentials_dir else None,
         )
+        self.resources = Resources()
         tools = Tools(
             http=self.http,
             notify=self._notify,
@@ -72,6 +74,7 @@ class Engine:
             read_secrets=SecretBook(self._read_secrets).values,
             publish=Publisher(rt).publish,
             pause=self._pause,
+            resources=self.resources,
             commands=settings.allowed_commands,
         )
         self.flights = FlightLoop(
@@ -111,6 +114,8 @@ class Engine:
         self.keeper.stop()
         with contextlib.suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(self.http.close(), self.flights.loop).result(timeout=1)
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self.resources.close(), self.flights.loop).result(timeout=2 * CLOSE_S)
         self.flights.stop()
 
     def give_back(self) -> None:

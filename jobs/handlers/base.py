@@ -11,7 +11,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from pydantic import BaseModel
+
 from jobs.context import Context
+from jobs.handlers.models import parsed
+from jobs.resources import Factory
 from webapp.domain.events import Event
 from webapp.domain.outcomes import Discard, Done, Outcome, Retry, Skip, Snooze
 
@@ -31,15 +35,17 @@ class Invalid(Permanent):
 class EventHandler:
     """Base of handlers. Give it a ``name`` and a ``process``; the rest is optional.
 
-    Define ``process_batch`` too, or instead, to be
-    subscribed to with a batch: it is given many events in one call. ``isolated`` handlers run alone in a forked process:
-    choose it for code that computes for long without awaiting, or that may crash. ``options_schema`` is the JSON Schema of ``self.options``.
+    Define ``process_batch`` too, or instead, to be subscribed to with a batch: it is given many events in one call.
+    ``isolated`` handlers run alone in a forked process: choose it for code that computes for long without awaiting, or
+    that may crash. ``options_schema`` is the JSON Schema of ``self.options``.
     """
 
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
     isolated: ClassVar[bool] = False
     options_schema: ClassVar[Mapping[str, Any]] = {}
+    payload_model: ClassVar[type[BaseModel] | None] = None  # a payload that does not fit is Invalid; see payload()
+    requires: ClassVar[Mapping[str, Factory]] = {}  # attribute -> factory of a client that the worker keeps
     batches: ClassVar[bool] = False  # it takes lists; follows from ``process_batch``
 
     def __init_subclass__(cls, **more: Any) -> None:
@@ -48,6 +54,7 @@ class EventHandler:
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         self.options: Mapping[str, Any] = MappingProxyType(dict(options or {}))
+        self._payloads: dict[str, BaseModel] = {}
 
     async def handle(self, event: Event, ctx: Context) -> Outcome:
         """The whole attempt. Override the steps, not this."""
@@ -81,9 +88,17 @@ class EventHandler:
     async def cleanup(self, event: Event, ctx: Context) -> None:
         """Give back what was taken. Runs after success, failure and time-out alike."""
 
+    def payload(self, event: Event) -> Any:
+        """The payload as ``payload_model``, which it has been found to be."""
+        return self._payloads[event.uid]
+
     async def check(self, event: Event, ctx: Context) -> None:
-        """Validate: what cannot be processed is ``Invalid``."""
+        """Give it what it requires, then validate: what cannot be processed is ``Invalid``."""
+        for name, factory in self.requires.items():
+            setattr(self, name, await ctx.resource(factory))
         try:
+            if self.payload_model is not None:
+                self._payloads[event.uid] = parsed(self.payload_model, event.payload, "payload")
             await self.validate(event, ctx)
         except ValueError as error:
             raise Invalid(str(error)) from error
