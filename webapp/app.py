@@ -15,6 +15,8 @@ from webapp.web.pages import (
     audit,
     backtest,
     bulk,
+    condition_check,
+    condition_edit,
     deliveries,
     events,
     explain,
@@ -41,7 +43,7 @@ from webapp.web.pages import (
 )
 
 PAGES = (
-    overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, subscription_flow, backtest,
+    overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, backtest,
     notifications, workers, performance, audit, schedules, sources, settings_pages, secrets, api_docs, session, setup, problems,
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ def run() -> Response:
     form = SubscriptionForm.from_fields(request.form)
     tree, faults = form.condition_tree()
     asked = {name: request.form.get(name, "")[:FIELD_CHARS] for name in FIELDS}
+    asked["condition"] = "" if tree is None else json.dumps(tree, ensure_ascii=False)  # in whichever form it is typed
     document: dict[str, Any] = {name: asked[name] or None for name in ("subscription_id", "before")}
     document |= {"pattern": form.pattern.strip(), "condition": tree}
     try:

@@ -1,5 +1,5 @@
 """The form of a subscription and what it answers while somebody types: matching types, the handler, the plan of
-tries, and what the condition says of an event that really came.
+tries. The condition has its own modules: ``condition_edit`` and ``condition_check``.
 
 The checks store nothing; only the last two views of this file save.
 """
@@ -13,19 +13,18 @@ from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
-from webapp.domain.conditions import Trace, event_view, parse_condition
-from webapp.domain.errors import Conflict, Fault, NotFound, Refused
+from webapp.domain.errors import Conflict, NotFound, Refused
 from webapp.domain.routing import parse_pattern, pattern_matches
 from webapp.domain.subscriptions import Offer
 from webapp.services import subscriptions as service
 from webapp.services.catalog import HandlerInfo, known_handlers, list_handlers
 from webapp.store import feed_subscriptions as feed
-from webapp.store.events import get_event_row, to_event
 from webapp.web import render
 from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
-from webapp.web.pages import policy_form, retry_form
+from webapp.web.pages import condition_edit, policy_form, retry_form
+from webapp.web.pages.condition_check import Wanted, check_of
 from webapp.web.pages.subscription_form import Errors, SubscriptionForm, by_field
 from webapp.web.pages.subscriptions import find
 from webapp.web.tries import schedule
@@ -48,17 +47,6 @@ class Matching:
     def named(self) -> tuple[str, ...]:
         """The first few."""
         return self.types[:TYPES_NAMED]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a condition says: its faults, or the verdict on the chosen event."""
-
-    faults: tuple[Fault, ...] = ()
-    trace: Trace | None = None
-    has_condition: bool = False
-    events: tuple[Any, ...] = ()  # to choose from
-    chosen: str = ""
 
 
 @bp.get("/new")
@@ -105,14 +93,6 @@ def tries() -> Response:
     policy, errors = SubscriptionForm.from_fields(request.args).policy()
     plan = None if policy is None else schedule(policy, get_runtime().clock())
     return render.part("subscriptions/_tries.html", tries=plan, errors=errors)
-
-
-@bp.post("/check")
-@require("read")
-def check() -> Response:
-    """What the condition in the form says of a recent event."""
-    form = SubscriptionForm.from_fields(request.form)
-    return render.part("subscriptions/_check.html", check=_check(form, request.form.get("event", "")))
 
 
 @bp.post("")
@@ -175,7 +155,8 @@ def _page(
         policy_plain=policy_form.PLAIN,
         policy_groups=policy_form.GROUPS,
         retry_modes=retry_form.MODES,
-        check=_check(form, ""),
+        check=check_of(form, Wanted()),
+        **condition_edit.context(form.rule, show_faults=bool(errors)),
     )
 
 
@@ -190,28 +171,6 @@ def _matching(pattern: str) -> Matching:
     except Refused as refused:
         return Matching(pattern, refused.faults[0].message, (), len(known))
     return Matching(parsed, "", tuple(one for one in known if pattern_matches(parsed, one)), len(known))
-
-
-def _check(form: SubscriptionForm, chosen: str) -> Check:
-    types = _matching(form.pattern).types
-    with get_runtime().db.read() as conn:
-        events = tuple(feed.recent_events(conn, types)) if types or not form.pattern.strip() else ()
-    chosen = chosen if any(event.uid == chosen for event in events) else (events[0].uid if events else "")
-    tree, faults = form.condition_tree()
-    if faults or tree is None:
-        return Check(faults=tuple(faults), has_condition=bool(faults), events=events, chosen=chosen)
-    try:
-        condition = parse_condition(tree)
-    except Refused as refused:
-        return Check(faults=refused.faults, has_condition=True, events=events, chosen=chosen)
-    if not chosen:
-        return Check(has_condition=True)
-    rt = get_runtime()
-    with rt.db.read() as conn:
-        event = to_event(get_event_row(conn, chosen))
-    return Check(
-        trace=condition.evaluate(event_view(event, rt.clock())), has_condition=True, events=events, chosen=chosen
-    )
 
 
 def _who_changed(subscription_id: str) -> tuple[str, datetime]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from webapp.domain.sensitive import masked
 from webapp.domain.subscriptions import SubscriptionDraft, parse_subscription
 from webapp.store.feed_subscriptions import SubscriptionRow
 from webapp.web.pages import policy_form, retry_form
+from webapp.web.pages.condition_form import ConditionForm
 
 FIELD_CHARS = 20_000
 FIELDS = {
@@ -44,7 +45,6 @@ class SubscriptionForm:
     pattern: str = ""
     handler: str = ""
     options: str = ""
-    condition: str = ""
     timeout: str = "30s"
     retry_mode: str = "standard"  # one of retry_form.MODES
     max_attempts: str = "8"
@@ -60,12 +60,14 @@ class SubscriptionForm:
     revision: str = ""
     mode: str = "live"
     policies: Mapping[str, str] = field(default_factory=dict)  # by the names in policy_form
+    rule: ConditionForm = field(default_factory=ConditionForm)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> SubscriptionForm:
         """What a browser sent; a field that is absent is empty."""
-        texts = {name: fields.get(name, "")[:FIELD_CHARS] for name in cls.__dataclass_fields__ if name != "policies"}
-        return cls(**texts, policies=policy_form.values_of_request(fields))
+        names = cls.__dataclass_fields__.keys() - {"policies", "rule"}
+        texts = {name: fields.get(name, "")[:FIELD_CHARS] for name in names}
+        return cls(**texts, policies=policy_form.values_of_request(fields), rule=ConditionForm.from_fields(fields))
 
     @classmethod
     def from_row(cls, row: SubscriptionRow, schema: Mapping[str, Any] | None = None) -> SubscriptionForm:
@@ -75,13 +77,14 @@ class SubscriptionForm:
             pattern=row.pattern,
             handler=row.handler,
             options=_pretty(masked(row.options, schema)) if row.options else "",
-            condition=_pretty(row.condition) if row.condition is not None else "",
             timeout=format_duration(timedelta(milliseconds=row.timeout_ms)),
             revision=str(row.revision),
             mode=row.mode,
             policies=policy_form.values_of_document(row.policies),
+            rule=ConditionForm.from_tree(row.condition),
         )
-        return cls(**(asdict(common) | retry_form.values_of(RetryPolicy.from_json(row.retry))))
+        typed: dict[str, Any] = dict(retry_form.values_of(RetryPolicy.from_json(row.retry)))
+        return replace(common, **typed)
 
     def to_draft(self, known_handlers: Mapping[str, Mapping[str, Any]]) -> tuple[SubscriptionDraft | None, Errors]:
         """The checked subscription, or ``None`` and what is wrong by field."""
@@ -104,12 +107,13 @@ class SubscriptionForm:
             return None, by_field(refused.faults)
 
     def condition_tree(self) -> tuple[Any, list[Fault]]:
-        """The parsed JSON of the condition (``None``: there is none)."""
-        return _json_of(self.condition, "/condition")
+        """The condition (``None``: there is none, or it cannot be read) and what is wrong with it."""
+        reading = self.rule.read()
+        return reading.tree, list(reading.faults)
 
     def _document(self) -> tuple[dict[str, Any], list[Fault]]:
         options, faults = _json_of(self.options, "/options")
-        condition, more = _json_of(self.condition, "/condition")
+        condition, more = self.condition_tree()
         retry, most = self._retry()
         policies, unread = policy_form.document_of(self.policies)
         document = {
