@@ -78,6 +78,7 @@ class SubscriptionRow:
     name: str
     pattern: str
     condition: Any
+    transform: Any
     handler: str
     handler_known: bool
     options: dict[str, Any]
@@ -85,6 +86,8 @@ class SubscriptionRow:
     timeout_ms: int
     policies: dict[str, Any]
     mode: str
+    code_set: str | None
+    code_key: str | None
     paused_at: datetime | None
     pause_reason: str | None
     resume_at: datetime | None
@@ -221,6 +224,7 @@ def _subscription(row: Row[Any], health: Health, known: frozenset[str]) -> Subsc
         name=row.name,
         pattern=row.pattern,
         condition=row.condition,
+        transform=row.transform,
         handler=row.handler,
         handler_known=row.handler in known,
         options=row.options or {},
@@ -228,6 +232,8 @@ def _subscription(row: Row[Any], health: Health, known: frozenset[str]) -> Subsc
         timeout_ms=row.timeout_ms,
         policies=row.policies,
         mode=row.mode,
+        code_set=row.code_set,
+        code_key=row.code_key,
         paused_at=row.paused_at,
         pause_reason=row.pause_reason,
         resume_at=row.resume_at,

@@ -26,6 +26,7 @@ from webapp.web.context import get_runtime
 from webapp.web.pages import condition_edit, policy_form, retry_form
 from webapp.web.pages.condition_check import Wanted, check_of
 from webapp.web.pages.subscription_form import Errors, SubscriptionForm, by_field
+from webapp.web.pages.subscription_transform import try_transform
 from webapp.web.pages.subscriptions import find
 from webapp.web.tries import schedule
 
@@ -104,7 +105,7 @@ def create() -> Response:
     if draft is None:
         return _page(form, errors=errors, status=422)
     try:
-        subscription_id = service.create(rt, current_actor(), draft)
+        subscription_id = service.create(rt, current_actor(), draft, form.note.strip())
     except Refused as refused:
         return _page(form, errors=by_field(refused.faults), status=422)
     return done(f"Subscription {draft.name} is active", back="/", go=_url(subscription_id))
@@ -122,7 +123,7 @@ def save(subscription_id: str) -> Response:
         return _page(form, row=row, errors=errors, status=422)
     revision = int(form.revision) if form.revision.isdecimal() and len(form.revision) < 10 else 0
     try:
-        service.update(rt, current_actor(), subscription_id, draft, revision)
+        service.update(rt, current_actor(), subscription_id, draft, revision, form.note.strip())
     except Conflict:
         return _page(form, row=row, changed_by=_who_changed(subscription_id), status=409)
     except Refused as refused:
@@ -156,6 +157,7 @@ def _page(
         policy_groups=policy_form.GROUPS,
         retry_modes=retry_form.MODES,
         check=check_of(form, Wanted()),
+        shaped=try_transform(form, ""),
         **condition_edit.context(form.rule, show_faults=bool(errors)),
     )
 

@@ -27,13 +27,14 @@ FIELDS = {
     "/handler": "handler",
     "/options": "options",
     "/condition": "condition",
+    "/transform": "transform",
     "/timeout": "timeout",
     "/mode": "mode",
     **retry_form.POINTERS,
     **policy_form.POINTERS,
 }
 RETRY_FIELDS = (*retry_form.POINTERS.values(), "jitter")
-JSON_FIELDS = frozenset({"options", "condition"})
+JSON_FIELDS = frozenset({"options", "condition", "transform"})
 Errors = dict[str, list[str]]
 
 
@@ -45,6 +46,9 @@ class SubscriptionForm:
     pattern: str = ""
     handler: str = ""
     options: str = ""
+    transform: str = ""
+    sample: str = ""  # a payload to try the transform on; not stored
+    note: str = ""  # of the version that saving makes
     timeout: str = "30s"
     retry_mode: str = "standard"  # one of retry_form.MODES
     max_attempts: str = "8"
@@ -77,6 +81,7 @@ class SubscriptionForm:
             pattern=row.pattern,
             handler=row.handler,
             options=_pretty(masked(row.options, schema)) if row.options else "",
+            transform=_pretty(row.transform) if row.transform is not None else "",
             timeout=format_duration(timedelta(milliseconds=row.timeout_ms)),
             revision=str(row.revision),
             mode=row.mode,
@@ -111,9 +116,18 @@ class SubscriptionForm:
         reading = self.rule.read()
         return reading.tree, list(reading.faults)
 
+    def transform_tree(self) -> tuple[Any, list[Fault]]:
+        """The parsed JSON of the transform (``None``: there is none)."""
+        return _json_of(self.transform, "/transform")
+
+    def sample_payload(self) -> tuple[Any, list[Fault]]:
+        """The parsed JSON of the payload to try it on (``None``: there is none)."""
+        return _json_of(self.sample, "/sample")
+
     def _document(self) -> tuple[dict[str, Any], list[Fault]]:
         options, faults = _json_of(self.options, "/options")
         condition, more = self.condition_tree()
+        transform, misshapen = self.transform_tree()
         retry, most = self._retry()
         policies, unread = policy_form.document_of(self.policies)
         document = {
@@ -122,6 +136,7 @@ class SubscriptionForm:
             "handler": self.handler,
             "options": options if not faults else {},
             "condition": condition,
+            "transform": transform,
             "retry": retry,
             "timeout": self.timeout,
             "mode": self.mode or None,
@@ -131,7 +146,7 @@ class SubscriptionForm:
             del document["timeout"]
         if not self.handler:
             faults.append(Fault("/handler", "required", "Choose what is to be done with the events."))
-        return document, [*faults, *more, *most, *unread]
+        return document, [*faults, *more, *misshapen, *most, *unread]
 
     def _retry(self) -> tuple[dict[str, Any], list[Fault]]:
         return retry_form.document_of({name: getattr(self, name) for name in RETRY_FIELDS})

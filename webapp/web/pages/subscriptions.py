@@ -96,6 +96,7 @@ def show(subscription_id: str) -> Response:
         )
         if subscription.options
         else "",
+        transform_json="" if subscription.transform is None else json.dumps(subscription.transform, ensure_ascii=False),
         can=can,
         flow=flow,
         breaker=breaker,
