@@ -18,6 +18,8 @@ from webapp.web.pages import (
     condition_check,
     condition_edit,
     deliveries,
+    event_type_edit,
+    event_types,
     events,
     explain,
     needs,
@@ -44,7 +46,7 @@ from webapp.web.pages import (
 
 PAGES = (
     overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, backtest,
-    notifications, workers, performance, audit, schedules, sources, settings_pages, secrets, api_docs, session, setup, problems,
+    event_types, event_type_edit, notifications, workers, performance, audit, schedules, sources, settings_pages, secrets, api_docs, session, setup, problems,
 )  # fmt: skip
 
 

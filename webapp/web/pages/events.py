@@ -14,6 +14,7 @@ from webapp.domain.lifecycle import FINAL
 from webapp.services import operate
 from webapp.store import feed_events as feed
 from webapp.store.feed_deliveries import DeliveryRow
+from webapp.store.feed_event_types import faults_of_event
 from webapp.store.feed_events import EventDetail, EventFilter
 from webapp.store.feed_lineage import lineage_of
 from webapp.store.feed_waiting import is_blocking, waits_of
@@ -109,12 +110,14 @@ def show(uid: str) -> Response:
     with get_runtime().db.read() as conn:
         sender = feed.sender_name(conn, event.received_by)
         lineage = lineage_of(conn, event.uid, event.causation_id)
+        verdict = faults_of_event(conn, event.uid)
     return render.page_or_part(
         "events/show.html",
         "events/_live.html",
         **progress_context(event),
         sender=sender,
         lineage=lineage,
+        verdict=verdict,
         why=why_of_event(event.uid, asked),
     )
 
