@@ -57,7 +57,9 @@ def reroute(rt: Runtime, actor: Actor, event_uid: str, *, again: bool = False) -
     with rt.db.write() as conn:
         event = reroutes.lock_event(conn, event_uid)
         if event.problem is not None:
-            raise Conflict("This event was rejected, so it cannot be delivered.")
+            raise Conflict(
+                "This event was rejected by the schema of its type, so it is neither re-routed nor replayed. Send it again, mended."
+            )
         subscriptions.routes_revision(conn)  # locked: no rule changes under our hands
         matches = _matches(conn, event, now)
         chosen = [match for match in matches if again or match.had is None]
