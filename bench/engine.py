@@ -20,7 +20,8 @@ from typing import Any
 from sqlalchemy import select
 
 from tests.support.servers import private_redis, wait_until
-from webapp.queue import RedisDoorbell
+from webapp.domain.intake import PLAIN
+from webapp.domain.retryschema import PRESETS
 from webapp.runtime import Runtime, build_runtime
 from webapp.settings import Settings
 from webapp.store import tables as t
@@ -29,27 +30,45 @@ from webapp.store.migrate import upgrade
 ROOT = Path(__file__).resolve().parent.parent
 COUNT = 20_000
 CHUNK = 2_000
+SUBSCRIPTIONS = 10
+KEYS = 500  # ordered keys of the subscription with every policy
+STEERED = {  # every policy that can stand beside the others; what intake asks is asked before these rows are there
+    "priority": "high",
+    "expires": "1h",
+    "ordering": {"key": "{data.n}"},
+    "concurrency": {"limit": 200},
+    "throttle": {"limit": 1_000_000, "period": "1s"},
+    "rate_limit": {"limit": 1_000_000, "period": "1h"},
+    "dedupe": {"key": "{id}", "window": "1h"},
+    "breaker": {"failure_rate": 0.5, "min_tries": 20},
+}
 
 
-def measure(database_url: str, redis_url: str | None = None, n: int = COUNT) -> float:
-    """Deliveries a second over ``n`` of them. Without ``redis_url`` a private Redis is started."""
-    with contextlib.ExitStack() as stack:
-        url = redis_url or stack.enter_context(private_redis())
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sbx-")))
-        settings = Settings(var_dir=home, database_url=database_url, redis_url=url, handlers="bench.handler",
+def measure(database_url: str, *, steered: bool = False, n: int = COUNT) -> float:
+    """Deliveries a second over ``n`` of them; with ``steered``, one of ten subscriptions has every policy."""
+    with hub(database_url) as rt, worker(rt):
+        return rate(rt, n, steered=steered)
+
+
+@contextlib.contextmanager
+def hub(database_url: str) -> Iterator[Runtime]:
+    """A migrated database and a private Redis, for workers with the no-op handler."""
+    with private_redis() as redis_url, tempfile.TemporaryDirectory(prefix="sbx-") as home:
+        settings = Settings(var_dir=Path(home), database_url=database_url, redis_url=redis_url, handlers="bench.handler",
                             secret_key="bench-bench-bench-bench", log_level="warning")  # fmt: skip
         upgrade(settings.database_url)
         rt = build_runtime(settings)
-        stack.callback(rt.close)
-        stack.enter_context(worker(rt))
-        return rate(rt, n)
+        try:
+            yield rt
+        finally:
+            rt.close()
 
 
-def rate(rt: Runtime, n: int) -> float:
+def rate(rt: Runtime, n: int, *, steered: bool = False) -> float:
     """Deliveries a second of the workers that are up, over ``n`` of them."""
-    seed(rt, 1000)
+    seed(rt, 1000, steered=steered)
     _drained(rt)  # warm: imports, connections, caches
-    seed(rt, n)
+    seed(rt, n, steered=steered)
     seeded = rt.clock()
     _drained(rt)
     ended = rt.clock()
@@ -58,10 +77,11 @@ def rate(rt: Runtime, n: int) -> float:
 
 
 def _drained(rt: Runtime) -> None:
-    assert isinstance(rt.queue, RedisDoorbell)
-    rt.queue.ring("default")
-    end = time.monotonic() + 120
+    end, ring_at = time.monotonic() + 120, 0.0
     while _is_open(rt):
+        if time.monotonic() > ring_at:  # as the beat does
+            ring_at = time.monotonic() + 1
+            rt.queue.ring("default")
         time.sleep(0.02)
         assert time.monotonic() < end, "not all deliveries are recorded"
 
@@ -79,19 +99,29 @@ def _finished_at(rt: Runtime, since: datetime, n: int) -> datetime:
         return conn.execute(done.order_by(t.attempts.c.finished_at).offset(n - 1).limit(1)).scalar_one()
 
 
-def seed(rt: Runtime, n: int) -> None:
+def seed(rt: Runtime, n: int, *, steered: bool = False) -> None:
     """Events with one delivery each, as accepting leaves them."""
     now = rt.clock() - timedelta(seconds=1)
-    subscription_id = subscription(rt)
+    names = [subscription(rt) for _ in range(SUBSCRIPTIONS if steered else 1)]
+    if steered:
+        names[0] = subscription(rt, policies=STEERED, retry=dict(PRESETS["standard"]))
     for first in range(0, n, CHUNK):
         events, deliveries = [], []
-        for _ in range(min(CHUNK, n - first)):
-            uid = rt.new_id("evt")
+        for at in range(first, min(first + CHUNK, n)):
+            uid, name = rt.new_id("evt"), names[at % len(names)]
+            row = delivery_row(rt.new_id("dlv"), uid, name, "bench.noop", now)
             events.append(event_row(uid, now))
-            deliveries.append(delivery_row(rt.new_id("dlv"), uid, subscription_id, "bench.noop", now))
+            deliveries.append(row | (_steering(at, now) if steered and name == names[0] else PLAIN))
         with rt.db.write() as conn:
             conn.execute(t.events.insert(), events)
             conn.execute(t.deliveries.insert(), deliveries)
+
+
+def _steering(at: int, now: datetime) -> dict[str, Any]:
+    """What the policies make of a delivery."""
+    key = f"{at // SUBSCRIPTIONS % KEYS}"
+    return {**PLAIN, "gated": True, "order_key": key, "limit_key": "", "priority": 0,
+            "expires_at": now + timedelta(hours=1)}  # fmt: skip
 
 
 def event_row(uid: str, now: datetime) -> dict[str, Any]:
@@ -111,14 +141,14 @@ def delivery_row(id: str, event_uid: str, subscription_id: str, handler: str, no
     }  # fmt: skip
 
 
-def subscription(rt: Runtime) -> str:
+def subscription(rt: Runtime, **fields: Any) -> str:
     """A subscription of what is seeded; gives its id."""
     id, now = rt.new_id("sub"), rt.clock()
     with rt.db.write() as conn:
         conn.execute(t.subscriptions.insert(), {
             "id": id, "name": "bench", "pattern": "bench.*", "handler": "bench.noop", "options": {}, "retry": {},
             "timeout_ms": 30_000, "created_at": now, "updated_at": now,
-        })  # fmt: skip
+        } | fields)  # fmt: skip
     return id
 
 

@@ -6,20 +6,14 @@ subscription arrives every ``APART_S``; its waiting is from being due to being s
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import select
 
 from bench import engine
-from tests.support.servers import private_redis
-from webapp.runtime import Runtime, build_runtime
-from webapp.settings import Settings
+from webapp.runtime import Runtime
 from webapp.store import tables as t
-from webapp.store.migrate import upgrade
 
 FLOOD = 50_000
 APART_S = 0.05
@@ -39,19 +33,12 @@ class Waited:
 
 def measure(database_url: str, flood: int = FLOOD, seconds: float = 3.0) -> Waited:
     """One worker, one flood, and a trickle for that long."""
-    with contextlib.ExitStack() as stack:
-        url = stack.enter_context(private_redis())
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sbx-")))
-        settings = Settings(var_dir=home, database_url=database_url, redis_url=url, handlers="bench.handler",
-                            secret_key="bench-bench-bench-bench", log_level="warning")  # fmt: skip
-        upgrade(settings.database_url)
-        rt = build_runtime(settings)
-        stack.callback(rt.close)
+    with engine.hub(database_url) as rt:
         engine.seed(rt, flood)
         trickle = engine.subscription(rt)
-        stack.enter_context(engine.worker(rt))
-        rt.queue.ring("default")
-        return _measure(rt, trickle, seconds)
+        with engine.worker(rt):
+            rt.queue.ring("default")
+            return _measure(rt, trickle, seconds)
 
 
 def _measure(rt: Runtime, trickle: str, seconds: float) -> Waited:

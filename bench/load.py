@@ -20,14 +20,15 @@ class Load:
     seconds: float = 0.0
     busy: float = 0.0
 
-    @property
-    def per_second(self) -> float:
-        return sum(self.statuses.values()) / self.seconds
-
 
 def request_bytes(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     """A whole POST over HTTP/1.1."""
-    lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 

@@ -122,8 +122,8 @@ def webhook_rate(calls: int = 20_000, answer_s: float = 1.0) -> tuple[float, int
         stack.enter_context(engine.worker(rt))
         _store(rt, "sub_hook", calls, state="pending", open_=1, handler="webhook")
         began = time.perf_counter()
-        rt.queue.ring("default")
         while _open(rt):
+            rt.queue.ring("default")  # as the beat does: what timed out on a busy machine is tried again
             time.sleep(0.1)
             if time.perf_counter() - began > 180:
                 raise TimeoutError("not all webhooks were delivered")
@@ -133,13 +133,7 @@ def webhook_rate(calls: int = 20_000, answer_s: float = 1.0) -> tuple[float, int
 def many_workers(url: str, workers: int, n: int = 40_000) -> float:
     """Deliveries a second of so many worker processes on one PostgreSQL, no-op handler."""
     with contextlib.ExitStack() as stack:
-        redis_url = stack.enter_context(private_redis())
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sbx-")))
-        settings = Settings(
-            var_dir=home, database_url=url, redis_url=redis_url, handlers="bench.handler",
-            secret_key="bench-bench-bench-bench", log_level="warning",
-        )  # fmt: skip
-        rt = stack.enter_context(_runtime(settings))
+        rt = stack.enter_context(engine.hub(url))
         for _ in range(workers):
             stack.enter_context(engine.worker(rt))
         return engine.rate(rt, n)
