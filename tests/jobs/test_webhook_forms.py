@@ -23,6 +23,7 @@ from jobs.handlers.webhook import WebhookHandler
 from jobs.signing import secrets_of
 from tests.support.attempts import EVENT, Notes
 from tests.support.receivers import receiver
+from tests.support.sources import ROOT
 from webapp.domain.instants import iso
 
 OLD = "whsec_" + base64.b64encode(b"o" * 24).decode()
@@ -71,6 +72,17 @@ def test_receiver_verifies_a_call_with_each_secret_that_signs(options: dict[str,
                 Webhook(secret).verify(body, headers)
     with pytest.raises(WebhookVerificationError):
         Webhook(NEW).verify(body + b" ", headers)
+
+
+def test_code_in_the_docs_verifies_a_call() -> None:
+    page = (ROOT / "docs/webhooks.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], names)  # our own documentation
+    _, [(_, headers, body)], _, _ = deliver({"secret": NEW, "previous_secret": OLD})
+    assert names["verify"](NEW, headers, body)
+    assert names["verify"](OLD, headers, body)
+    assert not names["verify"](NEW, headers, body + b" ")
+    assert not names["verify"](NEW, headers | {"webhook-timestamp": "1600000000"}, body)
 
 
 def test_receiver_verifies_an_asymmetric_signature() -> None:
