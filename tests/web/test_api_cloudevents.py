@@ -138,13 +138,19 @@ def test_faults_name_the_header_or_the_member(as_publisher: Program) -> None:
         ("application/cloudevents+json", b'{"a":1,"a":2}', 400),
         ("application/cloudevents+avro", b"{}", 415),
         ("application/cloudevents-batch+json", b"{}", 422),
-        ("application/json", b"{}", 415),
+        ("application/json", b"{}", 422),
+        ("text/plain", b"{}", 422),
         ("", b"", 422),
         ("application/cloudevents+json", b" " * (1 << 20) + b"{}", 413),
     ],
 )
 def test_what_is_no_cloudevent_is_refused(as_publisher: Program, kind: str, body: bytes, status: int) -> None:
     assert as_publisher.send("POST", PATH, data=body, content_type=kind).status_code == status
+
+
+def test_plain_json_without_headers_is_read_as_structured(as_publisher: Program, sqlite_rt: Runtime) -> None:
+    assert as_publisher.post(PATH, {"specversion": "1.0", "id": "1", "source": "/x", "type": "a.b"}).status_code == 202
+    assert stored(sqlite_rt)[0].type == "a.b"
 
 
 def test_viewer_may_not_publish(app: Any) -> None:

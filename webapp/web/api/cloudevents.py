@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from webapp.domain.access import Actor
-from webapp.domain.cloudevents import STRUCTURED, draft_of_cloudevent
+from webapp.domain.cloudevents import STRUCTURED, draft_of_cloudevent, is_json
 from webapp.domain.cloudevents_http import BATCHED, at_headers, mode_of, read_batch, read_binary, read_structured, under
 from webapp.domain.errors import HubError, Refused
 from webapp.domain.events import EventDraft
@@ -30,6 +30,11 @@ from webapp.web.requests import read_query
     "events",
     {202: "CloudEventsAccepted"},
     body="CloudEvent",
+    body_types={
+        STRUCTURED: "One CloudEvent in JSON; as application/json too, without ce- headers.",
+        BATCHED: "An array of them.",
+        "*/*": "The data of one whose attributes are ce- headers.",
+    },
     problems=(400, 413, 415, 422, 503),
     headers=("ce-specversion", "ce-id", "ce-source", "ce-type"),
     description=f"CloudEvents 1.0, told apart by Content-Type: structured ({STRUCTURED}), batched ({BATCHED}), else binary "
@@ -61,14 +66,11 @@ def asked_mode() -> str | None:
 def read_cloudevents(body: bytes) -> list[EventDraft]:
     """The events of the present request, one unless it is batched. Raises ``Refused``, naming members or headers."""
     kind, depth, mode = request.headers.get("Content-Type", ""), get_runtime().settings.max_json_depth, asked_mode()
-    if mode == "structured":
+    if mode == "structured" or (mode is None and kind.strip() and is_json(kind)):
         return [_draft(parse_json(body, max_depth=depth))]
     if mode == "batched":
         documents = read_batch(parse_json(body, max_depth=depth))
         return [_draft_in_batch(index, document) for index, document in enumerate(documents)]
-    if mode is None and kind.lower().startswith("application/json"):
-        detail = f"This is no CloudEvent: send ce- headers (ce-specversion: 1.0), or 'Content-Type: {STRUCTURED}'."
-        raise Refused("unsupported-media-type", detail, status=415)
     try:
         attrs, data = read_binary(dict(request.headers), kind, body, max_depth=depth)
         return [draft_of_cloudevent(attrs, data, get_runtime().clock())]
