@@ -27,6 +27,7 @@ SLOW_S = 1.0
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
 ID = "signalbox.request_id"  # in the environ, for everybody behind
 ENDPOINT = "signalbox.endpoint"  # written by Flask's side: what was asked for, never a raw path
+WAITED = "signalbox.waited"  # seconds that the caller asked to wait: no fault of ours
 NOWHERE = "none"  # the endpoint of what was not found
 SOCKETS = "/socket.io"
 CACHED = "/static/"
@@ -87,7 +88,7 @@ class Edge:
             if path.startswith(SOCKETS):
                 return self._sockets(environ, start)
             answer = self._pages(environ, start)
-            elapsed_s = time.perf_counter() - started
+            elapsed_s = time.perf_counter() - started - environ.get(WAITED, 0.0)
             _log(environ["REQUEST_METHOD"], path, seen, elapsed_s)
         endpoint = environ.get(ENDPOINT) or NOWHERE
         self._observe(environ["REQUEST_METHOD"], endpoint, f"{seen[0]}xx", elapsed_s)

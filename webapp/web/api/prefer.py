@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 
 from flask import Response, request
 
 from webapp.store.status import status_json
 from webapp.web.api.blueprint import answer
 from webapp.web.context import get_hub
+from webapp.web.edge import WAITED
 
 MOST_S = 30
 WAIT = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?', re.IGNORECASE)
@@ -26,7 +28,9 @@ def seconds_to_wait() -> int | None:
 def answer_when_ended(uid: str, seconds: int, accepted: Response) -> Response:
     """The status document when the event ends in time, else the answer that is given without waiting."""
     hub = get_hub()
+    begun = time.perf_counter()
     ended = hub.patience.wait(uid, seconds)
+    request.environ[WAITED] = time.perf_counter() - begun
     if ended is None:
         return accepted
     if ended:
