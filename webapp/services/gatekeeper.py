@@ -21,6 +21,7 @@ from webapp.domain.gathering import form
 from webapp.domain.policies import Batch, Ordering, Policies
 from webapp.runtime import Runtime
 from webapp.store import batches, gates
+from webapp.store.batches import Look
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +83,15 @@ def _open(rt: Runtime, asked: Mapping[str, Iterable[str] | None], claims_next: s
     count, times, lanes = 0, [], set()
     for subscription_id in sorted(asked):
         keys = asked[subscription_id]
-        is_quiet, next_at = _nothing_to_gather(rt, subscription_id) if keys is None else (False, None)
-        if is_quiet:
-            times += [] if next_at is None else [next_at]
+        found = _look_at_batches(rt, subscription_id) if keys is None else None
+        if found is not None and found.is_quiet:
+            times += [] if found.next_at is None else [found.next_at]
             continue
         with rt.db.write() as conn:
             subscription = gates.lock_gate(conn, subscription_id)
             if subscription is None or subscription.paused_at is not None:
                 continue
-            passed, next_at = _decide(conn, rt, subscription, None if keys is None else sorted(keys))
+            passed, next_at = _decide(conn, rt, subscription, None if keys is None else sorted(keys), found)
         count += len(passed)
         times += [] if next_at is None else [next_at]
         lanes |= {row.lane for row in passed}
@@ -100,11 +101,11 @@ def _open(rt: Runtime, asked: Mapping[str, Iterable[str] | None], claims_next: s
 
 
 def _decide(
-    conn: Connection, rt: Runtime, subscription: Any, keys: Sequence[str] | None
+    conn: Connection, rt: Runtime, subscription: Any, keys: Sequence[str] | None, found: Look | None
 ) -> tuple[Sequence[Any], datetime | None]:
     now, policies = rt.clock(), Policies.from_json(subscription.policies)
     if policies.batch is not None:
-        return _gather(conn, subscription.id, policies.batch, now)
+        return ((), now) if found is None else _gather(conn, subscription.id, policies.batch, found, now)
     load = gates.load_of(conn, subscription.id) if policies.concurrency is not None else Load()
     waiting = _candidates(conn, rt, subscription.id, policies, load, keys, now)
     throttle = policies.throttle
@@ -117,21 +118,18 @@ def _decide(
     return gates.let_through(conn, decision.admitted), decision.next_at
 
 
-def _nothing_to_gather(rt: Runtime, subscription_id: str) -> tuple[bool, datetime | None]:
-    """Whether its batches need no decision now, and when they will: a look that keeps nobody from writing."""
+def _look_at_batches(rt: Runtime, subscription_id: str) -> Look | None:
+    """What is to be done about its batches, if it has any: a look that keeps nobody from writing."""
     with rt.db.read() as conn:
         policy = gates.batch_of(conn, subscription_id)
-        if policy is None:
-            return False, None
-        found = batches.look(conn, subscription_id, policy, rt.clock())
-    return found.is_quiet, found.next_at
+        return None if policy is None else batches.look(conn, subscription_id, policy, rt.clock())
 
 
 def _gather(
-    conn: Connection, subscription_id: str, policy: Batch, now: datetime
+    conn: Connection, subscription_id: str, policy: Batch, found: Look, now: datetime
 ) -> tuple[Sequence[Any], datetime | None]:
     """Form the batches that are complete, and let those fly again that came back."""
-    found = batches.look(conn, subscription_id, policy, now)
+    found = batches.look_again(conn, subscription_id, policy, now, found)
     waiting = batches.collected(conn, subscription_id, found.ripe, policy.size, now) if found.ripe else []
     formed = form(policy, waiting, now, at_once=found.at_once)
     again = [*batches.carriers(conn, found.idle, now), *found.strays]

@@ -9,7 +9,7 @@ part of the hub needs to know. Runs under the lock of the gate.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -61,7 +61,8 @@ def look(conn: Connection, subscription_id: str, policy: Batch, now: datetime) -
     groups = _groups(conn, subscription_id, policy, now)
     keyed = [row for row in groups if row.limit_key is not None]
     ripe = [row.limit_key for row in keyed if at_once or row.n >= policy.size or row.first <= now - policy.wait]
-    left = [row for row in keyed if row.limit_key not in set(ripe)]
+    is_ripe = set(ripe)
+    left = [row for row in keyed if row.limit_key not in is_ripe]
     ripe += _heavy(conn, subscription_id, [row.limit_key for row in left if row.n > 1], now)
     next_at = min((row.first + policy.wait for row in left), default=None)
     if len(ripe) > RIPE_KEYS or any(row.n > EACH * policy.size for row in keyed):
@@ -69,6 +70,13 @@ def look(conn: Connection, subscription_id: str, policy: Batch, now: datetime) -
     strays = _strays(conn, subscription_id, now) if len(keyed) < len(groups) else ()
     idle = _idle(conn, subscription_id, now, room)
     return Look(tuple(ripe[:RIPE_KEYS]), idle, strays[: room - len(idle)], next_at, at_once, room)
+
+
+def look_again(conn: Connection, subscription_id: str, policy: Batch, now: datetime, found: Look) -> Look:
+    """What was found, under the lock. What is ripe or stray is asked for when it is taken; the rest is looked up anew."""
+    room = max(0, _room(conn, subscription_id, policy))
+    idle = _idle(conn, subscription_id, now, room)
+    return replace(found, idle=idle, strays=found.strays[: room - len(idle)], room=room)
 
 
 def _room(conn: Connection, subscription_id: str, policy: Batch) -> int:
