@@ -1,4 +1,4 @@
-"""The hub's Python API: publish, subscribe, unsubscribe, get_status. Usable from any asyncio program.
+"""The hub's Python API: publish, subscribe, unsubscribe, pause, resume, get_status. Usable from any asyncio program.
 
 The work is done by the services in a thread, so that a caller's event loop never waits for a disk.
 """
@@ -14,6 +14,7 @@ from typing import Any
 from webapp.domain.access import SYSTEM, Actor
 from webapp.domain.errors import Forbidden
 from webapp.domain.events import Event, draft_of, parse_event, through_json
+from webapp.domain.pauses import parse_pause, parse_resume
 from webapp.domain.subscriptions import parse_subscription
 from webapp.runtime import Runtime, build_runtime
 from webapp.services import catalog, subscriptions
@@ -24,7 +25,7 @@ from webapp.store.status import status_json
 
 
 class Broker:
-    """Four coroutines over one runtime. ``actor`` is who the audit log names; by default the hub itself."""
+    """A few coroutines over one runtime. ``actor`` is who the audit log names; by default the hub itself."""
 
     def __init__(self, runtime: Runtime, actor: Actor = SYSTEM) -> None:
         self._rt = runtime
@@ -76,6 +77,7 @@ class Broker:
         timeout: timedelta | float | str | None = None,
         policies: Mapping[str, Any] | None = None,
         mode: str | None = None,
+        transform: Mapping[str, Any] | None = None,
     ) -> str:
         """Route events whose type matches ``pattern`` (and ``condition``) to ``handler``; answers the subscription's id.
 
@@ -85,13 +87,37 @@ class Broker:
         document: dict[str, Any] = {"name": name or f"{pattern} to {handler}", "pattern": pattern, "handler": handler}
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         given = {"condition": condition, "options": options, "retry": retry, "timeout": seconds}
-        given |= {"policies": policies, "mode": mode}
+        given |= {"policies": policies, "mode": mode, "transform": transform}
         document |= {key: value for key, value in given.items() if value is not None}
         return await asyncio.to_thread(self._subscribe, document)
 
     async def unsubscribe(self, subscription_id: str) -> None:
         """Delete a subscription; what it has not finished is cancelled. Raises ``NotFound``."""
         await asyncio.to_thread(subscriptions.delete, self._rt, self._actor, subscription_id)
+
+    async def pause(
+        self,
+        subscription_id: str,
+        *,
+        reason: str = "",
+        until: datetime | str | None = None,
+        period: timedelta | float | str | None = None,
+    ) -> int:
+        """Hold its deliveries until it is resumed: at ``until``, after ``period`` (timedelta, seconds or ``2h``), or by hand.
+
+        Answers how many were held. Raises ``Refused``, ``NotFound``, or ``Conflict`` when it is paused already.
+        """
+        wait = period.total_seconds() if isinstance(period, timedelta) else period
+        then = until.isoformat() if isinstance(until, datetime) else until
+        pause = parse_pause({"reason": reason, "for": wait, "until": then}, self._rt.clock())
+        return await asyncio.to_thread(
+            subscriptions.pause, self._rt, self._actor, subscription_id, pause.reason, pause.resume_at
+        )
+
+    async def resume(self, subscription_id: str, *, pace: float | None = None) -> int:
+        """Let go what is held, ``pace`` deliveries a second or as fast as it goes; answers how many there were."""
+        checked = parse_resume({"pace": pace})
+        return await asyncio.to_thread(subscriptions.resume, self._rt, self._actor, subscription_id, checked)
 
     async def get_status(self, event_id: str) -> dict[str, Any]:
         """``{"event_id", "status", "handlers", "errors", "timestamp"}`` by the event's id. Raises ``NotFound``."""

@@ -11,13 +11,13 @@ from tests.services.test_operate import end, take
 from tests.support.factories import row_of
 from webapp.broker import Broker
 from webapp.domain.access import Actor
-from webapp.domain.errors import Forbidden, NotFound, Refused
+from webapp.domain.errors import Conflict, Forbidden, NotFound, Refused
 from webapp.domain.events import Event
 from webapp.domain.outcomes import Discard
 from webapp.runtime import Runtime
 from webapp.services.catalog import HandlerInfo, register_handlers
 from webapp.services.cause import CAUSE
-from webapp.store.tables import events
+from webapp.store.tables import events, subscriptions
 
 
 def run(coroutine: object) -> object:
@@ -132,3 +132,24 @@ def test_isolated_handlers_get_a_bell_of_their_own(rt: Runtime, broker: Broker) 
 def test_publish_refuses_an_actor_who_may_only_look(rt: Runtime, viewer: Actor) -> None:
     with pytest.raises(Forbidden):
         run(Broker(rt, viewer).publish({"type": "order.paid", "payload": {}}))
+
+
+def test_pause_has_an_end_and_resume_a_pace(rt: Runtime, broker: Broker) -> None:
+    async def scenario() -> str:
+        rule = await broker.subscribe("order.*", "log", transform={"payload": {"n": "{data.n}"}})
+        assert await broker.pause(rule, reason="maintenance", period=timedelta(hours=2)) == 0
+        await broker.publish({"type": "order.paid"})
+        with pytest.raises(Conflict):
+            await broker.pause(rule)
+        assert await broker.resume(rule, pace=5) == 1
+        await broker.pause(rule, until=rt.clock() + timedelta(hours=1))
+        for wrong in ({"pace": 0}, {"pace": -1}):
+            with pytest.raises(Refused):
+                await broker.resume(rule, **wrong)
+        with pytest.raises(Refused):
+            await broker.pause(rule, until="tomorrow")
+        return rule
+
+    row = row_of(rt, subscriptions, str(run(scenario())))
+    assert row.resume_at == rt.clock() + timedelta(hours=1)
+    assert row.transform == {"payload": {"n": "{data.n}"}}

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from tests.services.test_operate import end, publish, row_of, status_of, take
 from tests.support.clock import Clock
-from tests.support.factories import make_subscription
+from tests.support.factories import make_subscription, rows_of
 from tests.support.work import claim_all
 from webapp.domain.access import Actor
 from webapp.domain.outcomes import Done
 from webapp.runtime import Runtime
 from webapp.services import upkeep
 from webapp.store.deliveries import renew
-from webapp.store.tables import attempts, audit, notifications, workers
+from webapp.store.tables import attempts, audit, bulk_errors, bulk_operations, notifications, workers
 
 
 def test_rescue_takes_back_what_a_silent_worker_held(rt: Runtime, clock: Clock, operator: Actor) -> None:
@@ -87,3 +87,23 @@ def test_prune_reports_a_worker_that_fell_silent_once(rt: Runtime, clock: Clock)
     with rt.db.read() as conn:
         assert conn.execute(select(workers)).all() == []
         assert len(conn.execute(select(notifications)).all()) == 1
+
+
+def test_bulk_operations_are_dropped_long_after_they_ended(rt: Runtime, clock: Clock) -> None:
+    now = rt.clock()
+    row = {"kind": "retry", "selection": {}, "reason": "x", "actor_kind": "user", "actor_id": "u", "actor_name": "ada"}
+    row |= {"created_at": now, "updated_at": now}
+    with rt.db.write() as conn:
+        for id, state, ended in (
+            ("blk_1", "done", now),
+            ("blk_2", "running", None),
+            ("blk_3", "done", now + timedelta(days=2)),
+        ):
+            conn.execute(insert(bulk_operations), row | {"id": id, "state": state, "finished_at": ended})
+            conn.execute(insert(bulk_errors), {"operation_id": id, "target_id": "dlv_1", "message": "no", "at": now})
+    upkeep.prune(rt)
+    assert [one.id for one in rows_of(rt, bulk_operations)] == ["blk_1", "blk_2", "blk_3"]
+    clock.advance(days=91)
+    upkeep.prune(rt)
+    assert [one.id for one in rows_of(rt, bulk_operations)] == ["blk_2", "blk_3"]
+    assert [one.operation_id for one in rows_of(rt, bulk_errors)] == ["blk_2", "blk_3"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, or_
+from sqlalchemy import Connection, delete, or_, select
 
 from webapp.store.counters import minute_of
 from webapp.store.idempotency import drop_expired as drop_expired_answers
 from webapp.store.intake import drop_outdated_quotas
-from webapp.store.tables import counters, one_time_links, sessions, workers
+from webapp.store.tables import bulk_errors, bulk_operations, counters, one_time_links, sessions, workers
 
 COUNTERS_KEPT = timedelta(days=8)
+OPERATIONS_KEPT = timedelta(days=90)  # after they ended; what they did stays in the audit log
+OPERATIONS_AT_ONCE = 50
 
 
 def drop_outdated(conn: Connection, now: datetime) -> None:
@@ -25,6 +27,18 @@ def drop_outdated(conn: Connection, now: datetime) -> None:
     conn.execute(delete(counters).where(counters.c.minute < minute_of(now - COUNTERS_KEPT)))
     drop_outdated_quotas(conn, now)
     drop_expired_answers(conn, now)
+    drop_bulk_operations(conn, now - OPERATIONS_KEPT)
+
+
+def drop_bulk_operations(conn: Connection, before: datetime, limit: int = OPERATIONS_AT_ONCE) -> list[str]:
+    """Bulk operations that ended before then, with what they noted, the oldest first; answers their ids."""
+    b = bulk_operations.c
+    ended = select(b.id).where(b.finished_at < before).order_by(b.id).limit(limit)
+    gone = list(conn.execute(ended).scalars())
+    if gone:
+        conn.execute(delete(bulk_errors).where(bulk_errors.c.operation_id.in_(gone)))
+        conn.execute(delete(bulk_operations).where(b.id.in_(gone), b.finished_at < before))
+    return gone
 
 
 def drop_silent_workers(conn: Connection, before: datetime) -> list[str]:
