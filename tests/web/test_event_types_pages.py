@@ -162,3 +162,10 @@ def test_who_only_reads_gets_no_forms(as_viewer: Person, sqlite_rt: Runtime) -> 
     assert submit(as_viewer, f"/event-types/{NAME}/delete", revision="1").status_code == 403
     with sqlite_rt.db.read() as conn:
         assert event_types.get_type(conn, NAME).revision == 1
+
+
+def test_the_page_of_an_event_says_that_its_type_is_deprecated(as_viewer: Person, sqlite_rt: Runtime) -> None:
+    uid = make.make_event(sqlite_rt, type=NAME)
+    assert "deprecated" not in as_viewer.get(f"/events/{uid}").text
+    declare(sqlite_rt, deprecated=True, deprecation="use order.settled")
+    assert "deprecated: use order.settled" in as_viewer.get(f"/events/{uid}").text

@@ -144,3 +144,10 @@ def list_types(
         query = query.where(t.state == state)
     rows = list(conn.execute(query.order_by(t.name).limit(limit + 1)))
     return rows[:limit], rows[limit - 1].name if len(rows) > limit else None
+
+
+def deprecation_of(conn: Connection, name: str) -> str | None:
+    """What to use instead of a deprecated type (may be empty); None when it is not deprecated."""
+    t = event_types.c
+    here = (t.name == name, t.deleted_at.is_(None), t.deprecated_at.is_not(None))
+    return conn.execute(select(func.coalesce(t.deprecation, "")).where(*here)).scalar_one_or_none()

@@ -13,6 +13,7 @@ from webapp.domain.events import STATUSES
 from webapp.domain.lifecycle import FINAL
 from webapp.services import operate
 from webapp.store import feed_events as feed
+from webapp.store.event_types import deprecation_of
 from webapp.store.feed_deliveries import DeliveryRow
 from webapp.store.feed_event_types import faults_of_event
 from webapp.store.feed_events import EventDetail, EventFilter
@@ -111,6 +112,7 @@ def show(uid: str) -> Response:
         sender = feed.sender_name(conn, event.received_by)
         lineage = lineage_of(conn, event.uid, event.causation_id)
         verdict = faults_of_event(conn, event.uid)
+        deprecation = deprecation_of(conn, event.type)
     return render.page_or_part(
         "events/show.html",
         "events/_live.html",
@@ -118,6 +120,7 @@ def show(uid: str) -> Response:
         sender=sender,
         lineage=lineage,
         verdict=verdict,
+        deprecation=deprecation,
         why=why_of_event(event.uid, asked),
     )
 
