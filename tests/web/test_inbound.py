@@ -262,7 +262,7 @@ def test_flood_of_refused_requests_leaves_bounded_notes(client: FlaskClient, sql
 
 
 def test_newest_hundred_requests_are_kept(rt: Runtime) -> None:
-    from webapp.store.sources import keep_request, last_requests, traffic_of
+    from webapp.store.sources import keep_request, last_requests, list_sources, traffic_of
 
     mine, other = source(rt, "none"), source(rt, "none", name="Another")
     for n in range(105):
@@ -273,6 +273,10 @@ def test_newest_hundred_requests_are_kept(rt: Runtime) -> None:
     with rt.db.read() as conn:
         assert len(last_requests(conn, mine.id)) == 100
         traffic = traffic_of(conn, [mine.id, other.id])
+        first, following = list_sources(conn, "", 1)
+        second, end = list_sources(conn, following or "", 1)
+    assert [row.id for row in (*first, *second)] == [other.id, mine.id]
+    assert end is None
     assert (traffic[mine.id].counts, traffic[other.id].total) == ({"accepted": 50, "rejected": 50}, 1)
 
 

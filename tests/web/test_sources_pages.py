@@ -127,7 +127,7 @@ def test_requests_are_listed_with_reasons_and_shown_inertly(
     assert hostile.decode() not in shown.text
     assert hostile.decode() in words(soup(shown).find(id="request-text"))
     listed = soup(as_operator.get("/sources")).find(id=f"source-{source_id}")
-    assert [words(listed.find("td", {"data-label": name})) for name in ("accepted", "rejected")] == ["0", "1"]  # type: ignore[union-attr]
+    assert words(listed).count("0 accepted 1 rejected") == 1
 
 
 # The API
