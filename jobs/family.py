@@ -105,7 +105,9 @@ class Family:
             elif not child.is_running():
                 kill_session(child.sid)  # what it forked must not hold its port or its work
                 self._guard.forget(child.sid)
-                delay = child.plan_restart(now)
+                expected, delay = child.is_renewing, child.plan_restart(now)
+                if expected:
+                    continue
                 reason = f"{child.name} ended ({child.how_it_ended()}); starting it again in {delay:g} s"
                 self._console.say(reason, level="warning")
 

@@ -35,12 +35,14 @@ class Child:
     started_at: float = 0.0
     restart_at: float | None = None
     backoff_s: float = field(default=BACKOFF_FIRST_S)
+    is_renewing: bool = False  # it was asked to end, so that it starts again
 
     def start(self) -> int:
         """Start it; answers the file descriptor that its output comes from, which the caller closes."""
         self.process, output = spawn(self.command, self.env, self.cwd)
         self.started_at = time.monotonic()
         self.restart_at = None
+        self.is_renewing = False
         return output
 
     @property
@@ -52,6 +54,9 @@ class Child:
 
     def plan_restart(self, now: float) -> float:
         """Say when it starts again: soon, later each time it ends early. Answers the delay in seconds."""
+        if self.is_renewing:
+            self.restart_at = now
+            return 0.0
         if now - self.started_at >= STEADY_S:
             self.backoff_s = BACKOFF_FIRST_S
         delay, self.backoff_s = self.backoff_s, min(self.backoff_s * 2, BACKOFF_LAST_S)
@@ -63,6 +68,11 @@ class Child:
         if self.is_running() and self.process:
             with suppress(ProcessLookupError):
                 self.process.terminate()
+
+    def renew(self) -> None:
+        """Ask it to stop; it is started again at once."""
+        self.is_renewing = True
+        self.terminate()
 
     def kill(self) -> None:
         """End it and everything it started, now."""

@@ -13,8 +13,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from jobs.checks import directory_problem, problems
@@ -25,6 +26,7 @@ from jobs.glance import has_users, is_migrated
 from jobs.guard import Guard
 from jobs.lock import HubRunning, take_lock
 from jobs.processes import Child, spawn
+from jobs.reload import Watch
 from webapp.settings import PREFIX, ROOT, Settings, SettingsError
 
 REDIS_START_S = 10.0
@@ -55,8 +57,11 @@ class Supervisor:
             signal.signal(number, self._on_stop)
         try:
             self._start()
+            watch = Watch(self._settings.handler_modules) if self._settings.reload else None
             while not self._stop_asked:
                 self._family.turn()
+                if watch is not None and (changed := watch.changed()):
+                    self._renew_workers(changed)
             self._console.say("stopping; press Ctrl-C again to stop at once")
         finally:
             self._stop()
@@ -115,6 +120,13 @@ class Supervisor:
         for n in range(self._settings.isolated_workers):
             yield Child(f"isolated-{n + 1}", [*python, "jobs.worker", "--isolated"], self._env, ROOT)
         yield Child("beat", [*python, "jobs.beat"], self._env, ROOT)
+
+    def _renew_workers(self, changed: Sequence[Path]) -> None:
+        """New code needs new processes; what they run is ended or given back."""
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        self._console.say(f"{changed[0].name}{more} changed: the workers start anew")
+        for child in [*self._family["worker"], *self._family["isolated"]]:
+            child.renew()
 
     def _welcome(self, link: str | None) -> None:
         """Show the first sign-in link; a database that was up to date was not asked for one yet."""

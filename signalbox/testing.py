@@ -22,6 +22,7 @@ from jobs.context import Context, Tools
 from jobs.handlers.base import EventHandler
 from jobs.options import SecretBook
 from jobs.outbound import Outbound
+from jobs.registry import load_registry
 from jobs.resources import Factory, Resources
 from jobs.runner import Ending, run_attempt, timed_out_ending
 from webapp.domain.events import Event
@@ -30,6 +31,7 @@ from webapp.domain.outcomes import Done, Outcome
 from webapp.domain.retry import RetryPolicy
 from webapp.domain.state import Stored, apply
 from webapp.services.accept import Accepted
+from webapp.settings import Settings
 from webapp.store.deliveries import Claimed
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -64,6 +66,15 @@ def event(type: str = "test.event", payload: Mapping[str, Any] | None = None, **
     """An event as a handler is given it; ``fields`` are those of ``Event``."""
     given: dict[str, Any] = {"id": "evt-1", "timestamp": NOON, "source": "test", "uid": "evt_1", "received_at": NOON}
     return Event(type=type, payload=dict(payload or {}), **(given | fields))
+
+
+def find(name: str, *modules: str) -> type[EventHandler]:
+    """The handler of that name: built in, of these modules, of an entry point, or named by ``SIGNALBOX_HANDLERS``."""
+    registry = load_registry([*modules, *Settings.from_env().handler_modules])
+    found = registry.get(name)
+    if found is None:
+        raise LookupError("; ".join([f"there is no handler {name!r} here", *registry.problems]))
+    return found
 
 
 def load(document: str | Path | Mapping[str, Any]) -> Event:

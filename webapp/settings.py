@@ -96,6 +96,7 @@ class Settings:
     )
 
     handlers: str = _setting("", "Plug-in packages or modules with handlers, comma separated.")
+    reload: bool = _setting(False, "Restart the workers when the code of a plug-in is saved: for development.")
     commands: str = _setting("", "Programs that the command handler may run: name=/path, comma separated.")
     allow_private_addresses: bool = _setting(False, "Let handlers call private network addresses.")
     outbound_timeout_s: float = _setting(15.0, "Time limit of one outgoing HTTP call.", unit="seconds", least=0.1)

@@ -254,3 +254,21 @@ def test_missing_delivery_is_not_found(signed_in: Person, path: str) -> None:
 def test_reloaded_address_of_a_button_leads_to_the_delivery(signed_in: Person) -> None:
     answer = signed_in.get("/deliveries/dlv_x/retry")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/deliveries/dlv_x")
+
+
+def test_failed_delivery_is_to_be_had_as_a_test(as_operator: Person, as_viewer: Person, sqlite_rt: Runtime) -> None:
+    rule = make_subscription(sqlite_rt, options={"password": "hunter2", "url": "https://x.example/"})
+    failed = make_delivery(
+        sqlite_rt, make_event(sqlite_rt, payload={"x": "</script>"}), rule, state="dead", error_type="ValueError"
+    )
+    link = soup(as_operator.get(f"/deliveries/{failed}")).select_one("a[href$='/test.py']")
+    assert link is not None
+    answer = as_operator.get(str(link["href"]))
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="test_{failed}.py"'
+    assert answer.content_type == "text/x-python; charset=utf-8"
+    compile(answer.text, "test.py", "exec")
+    assert "hunter2" not in answer.text
+    assert "https://x.example/" in answer.text
+    assert as_viewer.get(str(link["href"])).status_code == 403
+    assert soup(as_viewer.get(f"/deliveries/{failed}")).select_one("a[href$='/test.py']") is None
+    assert as_operator.get("/deliveries/dlv_none/test.py").status_code == 404

@@ -14,10 +14,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.domain.errors import NotFound
 from webapp.domain.lifecycle import FINAL, OPEN, State
+from webapp.domain.pytest_file import pytest_of
 from webapp.services import needs, operate
 from webapp.services.needs import AT_ONCE
 from webapp.store import feed_deliveries as feed
 from webapp.store import feed_needs
+from webapp.store.feed_case import find_case
 from webapp.store.feed_subscriptions import list_names
 from webapp.store.feed_waiting import is_blocking, waits_of
 from webapp.store.paging import Page
@@ -132,6 +134,19 @@ def show(delivery_id: str) -> Response:
         raise NotFound("There is no such delivery.")
     context = {"view": view, "waits": waits, "blocks": blocks, "can": can}
     return render.page_or_part("deliveries/show.html", "deliveries/_body.html", **context)
+
+
+@bp.get("/<delivery_id>/test.py")
+@require("operate")
+def as_test(delivery_id: str) -> Response:
+    """A pytest file that runs its handler against its event."""
+    with get_runtime().db.read() as conn:
+        case = find_case(conn, delivery_id)
+    if case is None:
+        raise NotFound("There is no such delivery.")
+    name = f"test_{case.delivery_id}.py"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(pytest_of(case), headers=headers, content_type="text/x-python; charset=utf-8")
 
 
 @bp.post("/<delivery_id>/retry")
