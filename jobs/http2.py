@@ -18,6 +18,7 @@ from jobs.addresses import AddressRefused, is_public
 
 IDLE_S = 15.0
 MAX_CONNECTIONS = 256
+KEPT = 64  # pools, one per certificate
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -87,6 +88,8 @@ class Http2:
 
     def _pool(self, context: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
         if context not in self._pools:
+            if len(self._pools) == KEPT:  # of a certificate that was replaced: its idle connections go with it
+                del self._pools[next(iter(self._pools))]
             self._pools[context] = httpcore.AsyncConnectionPool(
                 ssl_context=context,
                 http1=True,
