@@ -32,7 +32,7 @@ EVENT = Event(
         "flag": True,
         "source-ip": "10.0.0.7",
         "FileName": "dir/pic.PNG",
-        "path": "/home/lib/a.py",
+        "path": "/usr/lib/a.py",
         "tags": ["a", "b"],
         "none": [],
         "nested": [["x"], ["y", 3]],

@@ -6,17 +6,20 @@ cap: the pages stay quick however much history there is. Lists never load payloa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select
 
+from webapp.domain.conditions import Condition, event_view
 from webapp.domain.ids import first_id_at
 from webapp.store import feed_deliveries as feed
 from webapp.store import tables as t
+from webapp.store.condition_sql import compile_condition
 from webapp.store.engine import within
+from webapp.store.events import to_event
 from webapp.store.feed_deliveries import AttemptRow, DeliveryRow, LogLine
 from webapp.store.needs import newest_needing
 from webapp.store.paging import COUNT_CAP, LIMIT, NEWER_CAP, SCAN, escape_like
@@ -30,6 +33,9 @@ ACTION_CAP = 1_000  # dead deliveries beyond this are not told apart: it is a fl
 LINE_CHARS = 500
 SUBJECT_CHARS = 200
 TYPES_KNOWN = 200
+JUDGED = 1_000  # events that a search reads whole, where SQL cannot say the condition
+CHUNK = 100
+Judge = Callable[[Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,11 @@ class EventFilter:
     source: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    condition: Condition | None = None
+    now: datetime | None = None  # what ``now-1h`` in the condition refers to
 
     def __bool__(self) -> bool:
-        return bool(self.pattern or self.status or self.source or self.since or self.until)
+        return bool(self.pattern or self.status or self.source or self.since or self.until or self.condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +173,9 @@ def list_events(
         return _newer_page(conn, wanted, after, limit)
     bounds = [t.events.c.uid < before] if before else [t.events.c.uid <= through] if through else []
     window = _window(wanted, *bounds).order_by(t.events.c.uid.desc()).limit(SCAN)
-    rows = _matching(conn, window, wanted, limit, descending=True)
-    older = rows[limit - 1].uid if len(rows) > limit else None
-    scanned_out = False
+    rows, stopped_at = _matching(conn, window, wanted, limit, descending=True)
+    older = rows[limit - 1].uid if len(rows) > limit else stopped_at
+    scanned_out = stopped_at is not None
     if older is None and _needs_search(wanted):
         older = conn.execute(window.offset(SCAN - 1).limit(1)).scalar()
         scanned_out = older is not None
@@ -192,7 +200,10 @@ def count_newer(conn: Connection, wanted: EventFilter, newest: str) -> int:
     """How many match that came after ``newest``; stops at ``NEWER_CAP + 1``."""
     window = _window(wanted, t.events.c.uid > newest).order_by(t.events.c.uid.desc()).limit(SCAN).subquery()
     e = t.events.c
-    query = select(e.uid).join(window, window.c.uid == e.uid).where(*_searched(wanted))
+    clauses, judge = _searched(conn, wanted)
+    if judge is not None:
+        return len(_judged(conn, window, clauses, judge, NEWER_CAP + 1, descending=True)[0])
+    query = select(e.uid).join(window, window.c.uid == e.uid).where(*clauses)
     return conn.execute(select(capped_count(query, NEWER_CAP))).scalar_one()
 
 
@@ -246,7 +257,7 @@ def capped_count(query: Select[Any], cap: int) -> ColumnElement[int]:
 
 def _newer_page(conn: Connection, wanted: EventFilter, after: str, limit: int) -> EventPage:
     window = _window(wanted, t.events.c.uid > after).order_by(t.events.c.uid).limit(SCAN)
-    rows = _matching(conn, window, wanted, limit, descending=False)
+    rows, _ = _matching(conn, window, wanted, limit, descending=False)
     if len(rows) <= limit:  # the top is reached: show it whole
         return list_events(conn, wanted, limit=limit)
     shown = tuple(reversed(rows[:limit]))
@@ -267,11 +278,11 @@ def _window(wanted: EventFilter, *bounds: ColumnElement[bool]) -> Select[Any]:
 
 
 def _needs_search(wanted: EventFilter) -> bool:
-    return bool(wanted.pattern or wanted.source)
+    return bool(wanted.pattern or wanted.source or wanted.condition)
 
 
-def _searched(wanted: EventFilter) -> list[ColumnElement[bool]]:
-    """What no index carries in the order of the list."""
+def _searched(conn: Connection, wanted: EventFilter) -> tuple[list[ColumnElement[bool]], Judge | None]:
+    """What no index carries in the order of the list; and the last word, where SQL cannot say all of it."""
     e = t.events.c
     found: list[ColumnElement[bool]] = []
     if wanted.pattern:
@@ -279,16 +290,49 @@ def _searched(wanted: EventFilter) -> list[ColumnElement[bool]]:
         found.append(e.type.like("%".join(escape_like(part) for part in pattern.split("*")), escape="\\"))
     if wanted.source:
         found.append(e.source == wanted.source)
-    return found
+    if wanted.condition is None:
+        return found, None
+    condition, now = wanted.condition, wanted.now
+    compiled = compile_condition(condition, conn.dialect.name, now)
+    found.append(compiled.clause)
+    return found, None if compiled.exact else lambda row: condition.evaluate(event_view(to_event(row), now)).verdict
 
 
 def _matching(
     conn: Connection, window: Select[Any], wanted: EventFilter, limit: int, *, descending: bool
-) -> list[EventRow]:
+) -> tuple[list[EventRow], str | None]:
+    """One more row than ``limit`` if there is one; and where a search stopped that reads the events themselves."""
     e, chosen = t.events.c, (window if _needs_search(wanted) else window.limit(limit + 1)).subquery()
-    query = _rows().join(chosen, chosen.c.uid == e.uid).where(*_searched(wanted))
-    query = query.order_by(e.uid.desc() if descending else e.uid)
-    return [_event_row(row) for row in conn.execute(query.limit(limit + 1))]
+    order = e.uid.desc() if descending else e.uid
+    clauses, judge = _searched(conn, wanted)
+    if judge is not None:
+        uids, stopped_at = _judged(conn, chosen, clauses, judge, limit + 1, descending=descending)
+        query = _rows().where(within(conn, e.uid, uids)).order_by(order)
+        return [_event_row(row) for row in conn.execute(query)] if uids else [], stopped_at
+    query = _rows().join(chosen, chosen.c.uid == e.uid).where(*clauses).order_by(order)
+    return [_event_row(row) for row in conn.execute(query.limit(limit + 1))], None
+
+
+def _judged(
+    conn: Connection,
+    chosen: Subquery,
+    clauses: list[ColumnElement[bool]],
+    judge: Judge,
+    limit: int,
+    *,
+    descending: bool,
+) -> tuple[list[str], str | None]:
+    """Events that SQL lets through, read in chunks and judged; ``JUDGED`` at most, then the uid where it stopped."""
+    e, uids, last = t.events.c, list[str](), ""
+    query = select(t.events).join(chosen, chosen.c.uid == e.uid).where(*clauses)
+    query = query.order_by(e.uid.desc() if descending else e.uid).limit(CHUNK)
+    for _ in range(JUDGED // CHUNK):
+        rows = conn.execute(query.where(e.uid < last if descending else e.uid > last) if last else query).all()
+        uids += [row.uid for row in rows if judge(row)]
+        if len(uids) >= limit or len(rows) < CHUNK:
+            return uids[:limit], None
+        last = rows[-1].uid
+    return uids, last
 
 
 def _rows() -> Select[Any]:

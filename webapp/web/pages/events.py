@@ -8,7 +8,9 @@ from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
-from webapp.domain.errors import NotFound
+from webapp.domain.condition_text import parse_condition_text
+from webapp.domain.conditions import Condition
+from webapp.domain.errors import NotFound, Refused
 from webapp.domain.events import STATUSES
 from webapp.domain.lifecycle import FINAL
 from webapp.services import operate
@@ -16,7 +18,7 @@ from webapp.store import feed_events as feed
 from webapp.store.event_types import deprecation_of
 from webapp.store.feed_deliveries import DeliveryRow
 from webapp.store.feed_event_types import faults_of_event
-from webapp.store.feed_events import EventDetail, EventFilter
+from webapp.store.feed_events import EventDetail, EventFilter, EventPage
 from webapp.store.feed_lineage import lineage_of
 from webapp.store.feed_waiting import is_blocking, waits_of
 from webapp.web import render, waterfall
@@ -27,6 +29,8 @@ from webapp.web.pages.deliveries import can
 from webapp.web.why import why_of_event
 
 bp = Blueprint("events", __name__, url_prefix="/events")
+
+QUERY_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,13 @@ class Wanted:
     since: str = ""
     start: str = ""
     end: str = ""
+    q: str = ""  # a condition in its text form
 
     @classmethod
     def from_request(cls) -> Wanted:
         """Values that mean nothing here are dropped, so that a mistyped address shows a list."""
         given = {name: request.args.get(name, "").strip()[:200] for name in cls.__dataclass_fields__}
+        given["q"] = request.args.get("q", "").strip()[:QUERY_CHARS]
         given["status"] = given["status"] if given["status"] in STATUSES else ""
         given["since"] = given["since"] if given["since"] in SINCE else ""
         given |= {name: given[name] if _instant(given[name]) else "" for name in ("start", "end")}
@@ -51,8 +57,17 @@ class Wanted:
 
     def to_store(self) -> EventFilter:
         """The same for the read model; an exact start wins over a stretch."""
-        since = _instant(self.start) or since_of(self.since, get_runtime().clock())
-        return EventFilter(self.type, self.status, self.source, since, _instant(self.end))
+        now = get_runtime().clock()
+        since = _instant(self.start) or since_of(self.since, now)
+        condition, _ = self.condition()
+        return EventFilter(self.type, self.status, self.source, since, _instant(self.end), condition, now)
+
+    def condition(self) -> tuple[Condition | None, str]:
+        """What ``q`` asks for, or what is wrong with it."""
+        try:
+            return (parse_condition_text(self.q) if self.q else None), ""
+        except Refused as refused:
+            return None, refused.faults[0].message
 
     def __bool__(self) -> bool:
         return any(asdict(self).values())
@@ -64,14 +79,20 @@ def index() -> Response:
     """The list, newest first; the part is the table."""
     wanted = Wanted.from_request()
     before, after, through = (request.args.get(name, "")[:64] for name in ("before", "after", "through"))
+    _, fault = wanted.condition()
     with get_runtime().db.read() as conn:
-        page = feed.list_events(conn, wanted.to_store(), before=before, after=after, through=through)
+        page = (
+            EventPage(())  # a list that is not what was asked for would mislead
+            if fault
+            else feed.list_events(conn, wanted.to_store(), before=before, after=after, through=through)
+        )
         types = () if render.wants_part() else feed.known_types(conn)
     return render.page_or_part(
         "events/index.html",
         "events/_table.html",
         page=page,
         wanted=wanted,
+        query_fault=fault,
         types=types,
         statuses=STATUSES,
         since_choices=SINCE,
