@@ -36,6 +36,8 @@ from webapp.web.pages import (
     submit,
     subscription_edit,
     subscription_flow,
+    subscription_history,
+    subscription_transform,
     subscriptions,
     workers,
 )
@@ -45,7 +47,7 @@ from webapp.web.pages import (
 )
 
 PAGES = (
-    overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, backtest,
+    overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, subscription_history, subscription_transform, backtest,
     event_types, event_type_edit, notifications, workers, performance, audit, schedules, sources, settings_pages, secrets, api_docs, session, setup, problems,
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -144,3 +145,23 @@ def test_export_goes_back_in_without_drift_and_keeps_what_is_hidden(rt: Runtime)
     (step,) = rules.apply(rt, CI, changed).steps
     assert [one.field for one in step.changes] == ["options"]
     assert _alive(rt)["One"].options == {"secret": "s3cret", "url": "https://y.example"}
+
+
+def test_two_who_apply_at_the_same_time_end_as_one(rt: Runtime) -> None:
+    wishes = [
+        _wish(_rule("one", timeout=f"{n + 1}s"), _rule("two", timeout=f"{9 - n}s"), note=f"n{n}") for n in range(4)
+    ]
+    rules.apply(rt, CI, wishes[0])
+
+    def attempt(wish: rules.Wish) -> str:
+        try:
+            return "done" if rules.apply(rt, CI, wish).has_drift else "nothing to do"
+        except Conflict:
+            return "conflict"
+
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(attempt, wishes))
+    assert "done" in said
+    timeouts = {row.code_key: row.timeout_ms for row in _alive(rt).values()}
+    assert (timeouts["one"] + timeouts["two"]) == 10_000, "both rules are of one and the same apply"
+    assert len(_alive(rt)) == 2
