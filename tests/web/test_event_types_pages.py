@@ -149,6 +149,7 @@ def test_the_page_of_an_event_shows_its_faults(as_viewer: Person, sqlite_rt: Run
     assert "Why it was rejected" in page.text
     assert "/payload/amount" in page.text
     assert "4 in all" in page.text
+    assert "Which subscriptions were considered" not in page.text  # none was
     assert "Why it has a warning" in as_viewer.get(f"/events/{warned}").text
     listed = as_viewer.get("/events?status=rejected").text
     assert rejected in listed
