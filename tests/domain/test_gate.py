@@ -1,13 +1,13 @@
-"""The decision at the gate: limits of all and of each key, and windows of a throttle."""
+"""The decision at the gate: limits of all and of each key, and the bucket of a throttle."""
 
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.support.clock import NOON
-from webapp.domain.gate import Load, Waiting, Window, decide, is_keyed, most_at_once, most_per_key
+from webapp.domain.gate import Load, Waiting, decide, is_keyed, most_at_once, most_per_key
 from webapp.domain.policies import Policies, parse_policies
 
 SECOND = timedelta(seconds=1)
@@ -40,31 +40,32 @@ def test_both_limits_hold_together() -> None:
     assert decide(asked, waiting("a", "a", "a", "b", "b"), Load(), {}, NOON).admitted == ("d0", "d1", "d3")
 
 
-def test_throttle_lets_its_limit_start_and_says_when_more_may() -> None:
+def test_throttle_lets_its_limit_start_at_once_and_then_one_after_the_other() -> None:
     asked = policies(throttle={"limit": 2, "period": "10s"})
     decision = decide(asked, waiting("", "", ""), Load(), {}, NOON)
     assert decision.admitted == ("d0", "d1")
-    assert decision.next_at == NOON + 10 * SECOND
-    later = decide(asked, waiting("", "", ""), Load(), decision.windows, NOON + 9 * SECOND)
-    assert (later.admitted, later.next_at) == ((), NOON + 10 * SECOND)
-    assert len(decide(asked, waiting("", "", ""), Load(), decision.windows, NOON + 10 * SECOND).admitted) == 2
+    assert decision.next_at == NOON + 5 * SECOND
+    early = decide(asked, waiting("", "", ""), Load(), decision.full_at, NOON + 4 * SECOND)
+    assert (early.admitted, early.next_at) == ((), NOON + 5 * SECOND)
+    later = decide(asked, waiting("", "", ""), Load(), decision.full_at, NOON + 5 * SECOND)
+    assert (later.admitted, later.next_at) == (("d0",), NOON + 10 * SECOND)
 
 
-def test_throttle_has_a_burst_after_a_quiet_period_only() -> None:
+def test_throttle_has_its_burst_again_after_a_quiet_time() -> None:
     asked = policies(throttle={"limit": 2, "period": "10s", "burst": 3})
     first = decide(asked, waiting(*[""] * 9), Load(), {}, NOON)
     assert len(first.admitted) == 5
-    second = decide(asked, waiting(*[""] * 9), Load(), first.windows, NOON + 10 * SECOND)
+    second = decide(asked, waiting(*[""] * 9), Load(), first.full_at, NOON + 10 * SECOND)
     assert len(second.admitted) == 2
-    quiet = decide(asked, waiting(*[""] * 9), Load(), second.windows, NOON + 30 * SECOND)
+    quiet = decide(asked, waiting(*[""] * 9), Load(), second.full_at, NOON + 35 * SECOND)
     assert len(quiet.admitted) == 5
 
 
 def test_throttle_of_a_key_counts_each_key_alone() -> None:
     asked = policies(throttle={"limit": 1, "period": "1m", "key": "{data.a}"})
-    decision = decide(asked, waiting("a", "a", "b"), Load(), {"b": Window(NOON, 1)}, NOON)
+    decision = decide(asked, waiting("a", "a", "b"), Load(), {"b": NOON + 60 * SECOND}, NOON)
     assert decision.admitted == ("d0",)
-    assert set(decision.windows) == {"a"}
+    assert set(decision.full_at) == {"a"}
 
 
 def test_throttle_of_all_counts_keys_of_the_concurrency_together() -> None:
@@ -74,17 +75,19 @@ def test_throttle_of_all_counts_keys_of_the_concurrency_together() -> None:
 
 def test_what_the_concurrency_refuses_is_not_counted_by_the_throttle() -> None:
     asked = policies(throttle={"limit": 5, "period": "1m"}, concurrency={"limit": 1})
-    assert decide(asked, waiting("", "", ""), Load(), {}, NOON).windows[""].n == 1
+    assert decide(asked, waiting("", "", ""), Load(), {}, NOON).full_at[""] == NOON + 12 * SECOND
 
 
-def test_backlog_never_starts_more_than_the_limit_within_a_period_whenever_somebody_looks() -> None:
-    asked, dice = policies(throttle={"limit": 4, "period": "10s"}), random.Random(7)
-    windows: dict[str, Window] = {}
+def test_starts_keep_to_the_bucket_whenever_somebody_looks() -> None:
+    asked, dice = policies(throttle={"limit": 4, "period": "10s", "burst": 1}), random.Random(7)
+    full_at: dict[str, datetime] = {}
     now, starts = NOON, []
     for _ in range(400):
         now += timedelta(seconds=dice.choice((0.01, 0.4, 3, 11)))
-        decision = decide(asked, waiting(*[""] * 20), Load(), windows, now)
-        windows |= decision.windows
+        decision = decide(asked, waiting(*[""] * 20), Load(), full_at, now)
+        full_at |= decision.full_at
         starts += [now] * len(decision.admitted)
     assert len(starts) > 300
-    assert all(late - early >= 10 * SECOND for early, late in zip(starts, starts[4:], strict=False))
+    for n in (5, 6, 10, 50):  # so many further starts take that many tokens, of which five were there at most
+        pairs = zip(starts, starts[n:], strict=False)
+        assert all(late - early >= (n + 1 - 5) * 2.5 * SECOND for early, late in pairs)

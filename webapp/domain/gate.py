@@ -1,8 +1,8 @@
 """Who may pass the gate: the decision about waiting deliveries of one subscription, without clock and database.
 
-A throttle counts in windows of one period. A window begins with the first start after the one before has ended,
-so that a backlog never starts more than ``limit`` within a period, however late somebody looks. After a period
-without any start there are ``burst`` more.
+A throttle is a bucket of ``limit + burst`` tokens that gains one every ``period / limit``: after a quiet time so many
+start at once, then one after the other. It is kept as the moment at which the bucket is full again (the theoretical
+arrival time of the generic cell rate algorithm, ITU-T I.371): one number, which nobody has to move on.
 """
 
 from __future__ import annotations
@@ -34,40 +34,33 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """A throttle's present window. ``n`` starts were counted in it; below zero as long as the burst lasts."""
-
-    at: datetime
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
-    """What passes, the windows that changed by key, and when a full one ends."""
+    """What passes, when the buckets it took from are full again by key, and when an empty one has the next token."""
 
     admitted: tuple[str, ...] = ()
-    windows: Mapping[str, Window] = field(default_factory=dict)
+    full_at: Mapping[str, datetime] = field(default_factory=dict)
     next_at: datetime | None = None
 
 
 def decide(
-    policies: Policies, waiting: Iterable[Waiting], load: Load, windows: Mapping[str, Window], now: datetime
+    policies: Policies, waiting: Iterable[Waiting], load: Load, full_at: Mapping[str, datetime], now: datetime
 ) -> Decision:
     """Let through who may pass, in the order of ``waiting``."""
     admitted: list[str] = []
     total, by_key = load.total, Counter(load.by_key)
-    changed: dict[str, Window] = {}
+    changed: dict[str, datetime] = {}
     next_at: datetime | None = None
     for one in waiting:
         if total - load.total >= MOST or not has_room(policies, total, by_key[one.limit_key]):
             continue
         if (throttle := policies.throttle) is not None:
             key = throttle_key(policies, one.limit_key)
-            window = current_window(throttle, changed.get(key) or windows.get(key), now)
-            if window.n >= throttle.limit:
-                next_at = min(next_at or ends_at(throttle, window), ends_at(throttle, window))
+            full = changed.get(key) or full_at.get(key)
+            free_at = next_start(throttle, full, now)
+            if free_at > now:
+                next_at = min(next_at or free_at, free_at)
                 continue
-            changed[key] = Window(window.at, window.n + 1)
+            changed[key] = started(throttle, full, now)
         admitted.append(one.id)
         total += 1
         by_key[one.limit_key] += 1
@@ -87,16 +80,15 @@ def throttle_key(policies: Policies, limit_key: str) -> str:
     return limit_key if policies.throttle is not None and policies.throttle.key is not None else ""
 
 
-def current_window(throttle: Throttle, window: Window | None, now: datetime) -> Window:
-    """The window that ``now`` falls into: the one that is open, or a new one."""
-    if window is None or now >= window.at + 2 * throttle.period:
-        return Window(now, -throttle.burst)
-    return window if now < ends_at(throttle, window) else Window(now, 0)
+def next_start(throttle: Throttle, full_at: datetime | None, now: datetime) -> datetime:
+    """When the next one may start: ``now``, or later."""
+    interval = throttle.period / throttle.limit
+    return max(now, max(full_at or now, now) + interval - (throttle.limit + throttle.burst) * interval)
 
 
-def ends_at(throttle: Throttle, window: Window) -> datetime:
-    """When the next window may begin."""
-    return window.at + throttle.period
+def started(throttle: Throttle, full_at: datetime | None, now: datetime) -> datetime:
+    """When the bucket is full again after one more has started."""
+    return max(full_at or now, now) + throttle.period / throttle.limit
 
 
 def is_keyed(policies: Policies) -> bool:

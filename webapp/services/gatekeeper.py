@@ -108,13 +108,12 @@ def _decide(
         return ((), now) if found is None else _gather(conn, subscription.id, policies.batch, found, now)
     load = gates.load_of(conn, subscription.id) if policies.concurrency is not None else Load()
     waiting = _candidates(conn, rt, subscription.id, policies, load, keys, now)
-    throttle = policies.throttle
-    if throttle is None or not waiting:
+    if policies.throttle is None or not waiting:
         return gates.let_through(conn, decide(policies, waiting, load, {}, now).admitted), None
     counted = {throttle_key(policies, one.limit_key) for one in waiting}
-    windows = gates.windows_of(conn, subscription.id, sorted(counted))
-    decision = decide(policies, waiting, load, windows, now)
-    gates.keep_windows(conn, subscription.id, decision.windows, 2 * throttle.period)
+    buckets = gates.buckets_of(conn, subscription.id, sorted(counted))
+    decision = decide(policies, waiting, load, buckets, now)
+    gates.keep_buckets(conn, subscription.id, decision.full_at)
     return gates.let_through(conn, decision.admitted), decision.next_at
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, union_all
 
-from webapp.domain.gate import current_window, ends_at, has_room, throttle_key
+from webapp.domain.gate import has_room, next_start, throttle_key
 from webapp.domain.policies import Batch, Policies
 from webapp.store import batches, gates
 from webapp.store.counters import minute_of
@@ -131,10 +131,10 @@ def _throttled(conn: Connection, row: Any, policies: Policies, now: datetime) ->
     if throttle is None:
         return None
     key = throttle_key(policies, row.limit_key or "")
-    window = current_window(throttle, gates.windows_of(conn, row.subscription_id, [key]).get(key), now)
-    if window.n < throttle.limit:
+    free_at = next_start(throttle, gates.buckets_of(conn, row.subscription_id, [key]).get(key), now)
+    if free_at <= now:
         return None
-    return WaitingFor("throttle", limit=throttle.limit, key=key or None, until=ends_at(throttle, window))
+    return WaitingFor("throttle", limit=throttle.limit, key=key or None, until=free_at)
 
 
 def is_blocking(conn: Connection, delivery_id: str) -> bool:

@@ -7,13 +7,13 @@ released by the commit (SQLite has one writer anyway). Whoever holds row locks m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, or_, select, text, update
 
-from webapp.domain.gate import Load, Window
+from webapp.domain.gate import Load
 from webapp.domain.policies import Batch, Policies
 from webapp.store.bulk import insert_rows
 from webapp.store.engine import within
@@ -196,20 +196,17 @@ def _under_way(subscription_id: str) -> Any:
     return running.where(mine).union_all(passed.where(mine)).subquery("under_way")
 
 
-def windows_of(conn: Connection, subscription_id: str, keys: Sequence[str]) -> dict[str, Window]:
-    """The throttle's windows, by key."""
+def buckets_of(conn: Connection, subscription_id: str, keys: Sequence[str]) -> dict[str, datetime]:
+    """When the throttle's buckets are full again, by key."""
     q = quotas.c
-    found = select(q.key, q.at, q.n).where(q.subscription_id == subscription_id, q.kind == THROTTLE)
-    return {row.key: Window(row.at, row.n) for row in conn.execute(found.where(within(conn, q.key, keys)))}
+    found = select(q.key, q.at).where(q.subscription_id == subscription_id, q.kind == THROTTLE)
+    return {row.key: row.at for row in conn.execute(found.where(within(conn, q.key, keys)))}
 
 
-def keep_windows(conn: Connection, subscription_id: str, windows: Mapping[str, Window], lasts: timedelta) -> None:
-    """Write them down; outdated after ``lasts``."""
-    same = {"subscription_id": subscription_id, "kind": THROTTLE}
-    rows = [
-        {**same, "key": key, "at": one.at, "n": one.n, "until": one.at + lasts} for key, one in sorted(windows.items())
-    ]
-    insert_rows(conn, quotas, rows, SET)
+def keep_buckets(conn: Connection, subscription_id: str, full_at: Mapping[str, datetime]) -> None:
+    """Write them down; a full one need not be remembered."""
+    same = {"subscription_id": subscription_id, "kind": THROTTLE, "n": 0}
+    insert_rows(conn, quotas, [{**same, "key": key, "at": at, "until": at} for key, at in sorted(full_at.items())], SET)
 
 
 def let_through(conn: Connection, ids: Sequence[str]) -> Sequence[Any]:
