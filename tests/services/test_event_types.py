@@ -94,7 +94,8 @@ def test_a_newer_book_takes_over_what_it_knows_and_reads_the_rest(rt, operator):
 
 def test_deprecation_is_known_without_a_schema(rt, operator):
     service.put(rt, operator, NAME, said(deprecated=True, deprecation="use order.settled"))
-    assert book(rt).deprecation(NAME) == "use order.settled"
+    told = book(rt).deprecation(NAME)
+    assert (told.since, told.instead) == (rt.clock(), "use order.settled")
     assert book(rt).deprecation("other") is None
     since = row(rt).deprecated_at
     rt.clock.advance(seconds=60)

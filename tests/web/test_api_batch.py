@@ -168,7 +168,7 @@ def test_answers_are_as_described(api: Program, sqlite_rt: Runtime) -> None:
         answer = api.post(BATCH, sent)
         schema = described[str(status)]["content"]["application/json"]["schema"]
         assert (answer.status_code, faults(answer.json, schema, description)) == (status, [])
-        assert answer.headers["Deprecation"]
+        assert answer.headers["Deprecation"] == f"@{int(sqlite_rt.clock().timestamp())}"
         assert answer.json["items"][0]["deprecation"] == "Use order.settled."  # type: ignore[index]
 
 

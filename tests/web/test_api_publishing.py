@@ -89,7 +89,7 @@ def test_a_warning_is_told_and_kept_and_the_event_runs(rt: Runtime, publisher: P
     assert (answer.status_code, document["status"], len(document["deliveries"])) == (202, "processing", 1)
     assert [fault["pointer"] for fault in document["warnings"]] == ["/payload/amount"]
     assert document["deprecation"] == "Use order.settled."
-    assert answer.headers["Deprecation"]
+    assert answer.headers["Deprecation"] == f"@{int(rt.clock().timestamp())}"
     (fault,) = make.rows_of(rt, tables.event_faults)
     assert (fault.verdict, fault.event_uid, fault.sent_id) == ("warned", document["uid"], None)
     assert "warnings" not in publisher.post(EVENTS, order()).json  # type: ignore[operator]

@@ -1,8 +1,9 @@
-"""What the schema of its type says of an event that does not fit it."""
+"""What the catalog says of an event: how it breaks the schema of its type, and that its type is deprecated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from webapp.domain.errors import Fault
 
@@ -17,3 +18,11 @@ class Verdict:
     schema_version: int
     faults: tuple[Fault, ...]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """The type is still accepted, but has been on its way out since that time; ``instead`` is in words, and may be empty."""
+
+    since: datetime
+    instead: str

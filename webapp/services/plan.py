@@ -12,7 +12,7 @@ from webapp.domain.conditions import event_view
 from webapp.domain.events import EventDraft
 from webapp.domain.intake import PLAIN, Ask, ask_of, columns_of
 from webapp.domain.routing import RouteTable, Rule
-from webapp.domain.verdicts import Verdict
+from webapp.domain.verdicts import Deprecation, Verdict
 from webapp.runtime import Runtime
 from webapp.services.schemas import SchemaBook
 from webapp.store import audit
@@ -44,7 +44,7 @@ class Plan:
     is_plain: bool = True  # no policy has a say in it
     verdict: Verdict | None = None  # how it breaks the schema of its type
     faults: Sequence[Row] = ()  # what is kept of the verdict
-    deprecation: str | None = None  # of its type
+    deprecation: Deprecation | None = None  # of its type
 
     @property
     def uid(self) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from webapp.domain.errors import Fault
 from webapp.domain.events import EventDraft
 from webapp.domain.schemas import compiled
-from webapp.domain.verdicts import Verdict
+from webapp.domain.verdicts import Deprecation, Verdict
 from webapp.store import event_types
 from webapp.store.event_types import Version
 
@@ -31,7 +31,7 @@ class SchemaBook:
     """The schemas of one revision of the routes. Versions never change, so a newer book takes over what it can."""
 
     types: Mapping[str, _Type] = field(default_factory=dict)
-    deprecations: Mapping[str, str] = field(default_factory=dict)
+    deprecations: Mapping[str, Deprecation] = field(default_factory=dict)
 
     @classmethod
     def load(cls, conn: Connection, before: SchemaBook | None = None) -> SchemaBook:
@@ -43,7 +43,8 @@ class SchemaBook:
         for name, number in versions:
             schemas.setdefault(name, {})[number] = texts[name, number]
         judged = {row.name: _Type(row.validation == "reject", schemas[row.name]) for row in rows if row.name in schemas}
-        return cls(judged, {row.name: row.deprecation or "" for row in rows if row.deprecated_at is not None})
+        deprecated = [row for row in rows if row.deprecated_at is not None]
+        return cls(judged, {row.name: Deprecation(row.deprecated_at, row.deprecation or "") for row in deprecated})
 
     def judge(self, draft: EventDraft) -> Verdict | None:
         """How the event breaks the schema of its version; None when it does not, or nobody asks."""
@@ -63,8 +64,8 @@ class SchemaBook:
         faults, total = schema.faults(draft.payload, "/payload")
         return Verdict(known.rejects, draft.version, faults, total)
 
-    def deprecation(self, name: str) -> str | None:
-        """What to use instead of a deprecated type, in words (may be empty); None when it is not deprecated."""
+    def deprecation(self, name: str) -> Deprecation | None:
+        """Since when a type is deprecated, and what to use instead; None when it is not."""
         return self.deprecations.get(name)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from webapp.domain.access import Actor
 from webapp.domain.errors import Fault, HubError, Refused
 from webapp.domain.events import EventDraft
+from webapp.domain.verdicts import Deprecation
 from webapp.services.plan import Plan
 
 
@@ -34,7 +35,7 @@ class Accepted:
     status: str
     deliveries: tuple[AcceptedDelivery, ...]
     warnings: tuple[Fault, ...] = ()  # how it breaks the schema of its type, which only warns
-    deprecation: str | None = None  # of its type: what to use instead
+    deprecation: Deprecation | None = None  # of its type
 
 
 class RejectedEvent(Refused):

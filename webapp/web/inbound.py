@@ -13,7 +13,7 @@ from webapp.domain.errors import HubError
 from webapp.services import inbound as service
 from webapp.services.inbound import Arrival
 from webapp.web.api.blueprint import answer
-from webapp.web.api.events import links_of_event
+from webapp.web.api.events import deprecation_header, links_of_event
 from webapp.web.api.refusals import Refusals
 from webapp.web.auth import public, request_id
 from webapp.web.bodies import read_bytes
@@ -40,7 +40,7 @@ def receive(token: str) -> Response:
     accepted = taken.accepted
     assert accepted is not None
     document = {"id": accepted.id, "uid": accepted.uid, "duplicate": accepted.duplicate}
-    return answer({**document, "links": links_of_event(accepted.uid)}, 202)
+    return answer({**document, "links": links_of_event(accepted.uid)}, 202, deprecation_header([accepted]))
 
 
 @bp.route("/in/<token>", methods=["OPTIONS"])

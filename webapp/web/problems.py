@@ -74,6 +74,7 @@ PROBLEMS: dict[str, Problem] = {
     "payload-too-large": Problem(413, "Payload too large", "The body is larger than the hub accepts (1 MiB by default)."),
     "unsupported-media-type": Problem(415, "Unsupported media type", "Send Content-Type: application/json; charset utf-8 is the only one."),
     "unsupported-content-encoding": Problem(415, "Unsupported content encoding", "Send the body as it is, or with Content-Encoding: gzip."),
+    "too-long": Problem(422, "Too long", "What was pasted is longer than the form takes."),
     "uri-too-long": Problem(414, "URI too long", "Use a shorter address."),
     "too-many-requests": Problem(429, "Too many requests", "This API key has used up its requests of the minute. Wait as long as Retry-After says."),
     "rate-limited": Problem(429, "Too many attempts", "Wait as long as the Retry-After header says."),

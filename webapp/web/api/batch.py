@@ -13,7 +13,7 @@ from webapp.domain.events import STATUSES, EventDraft
 from webapp.services.accept import Accepted, BatchRefused
 from webapp.web import auth
 from webapp.web.api.blueprint import answer, bp, operation
-from webapp.web.api.events import DEPRECATED, note_refusal, source_of
+from webapp.web.api.events import deprecation_header, note_refusal, source_of
 from webapp.web.api.once import once
 from webapp.web.context import get_hub
 from webapp.web.errors import faults_json, item_problem
@@ -99,8 +99,8 @@ def _answer(results: Sequence[Accepted | HubError], *, atomic: bool) -> Response
     items = [_item_json(index, one) for index, one in enumerate(results)]
     counts = {"accepted": len(items) - len(refused), "refused": len(refused)}
     counts["duplicates"] = sum([isinstance(one, Accepted) and one.duplicate for one in results])
-    deprecated = any(isinstance(one, Accepted) and one.deprecation is not None for one in results)
-    return answer({**counts, "items": items}, 207 if refused else 202, DEPRECATED if deprecated else None)
+    header = deprecation_header(one for one in results if isinstance(one, Accepted))
+    return answer({**counts, "items": items}, 207 if refused else 202, header)
 
 
 def _item_json(index: int, one: Accepted | HubError) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _item_json(index: int, one: Accepted | HubError) -> dict[str, Any]:
     if one.warnings:
         item["warnings"] = faults_json(one.warnings)
     if one.deprecation is not None:
-        item["deprecation"] = one.deprecation
+        item["deprecation"] = one.deprecation.instead
     return item
 
 

@@ -17,7 +17,7 @@ from webapp.services.accept import Accepted, BatchRefused
 from webapp.web import auth
 from webapp.web.api.batch import RefusedAsAWhole
 from webapp.web.api.blueprint import answer, bp, operation
-from webapp.web.api.events import accepted_json, note_refusal
+from webapp.web.api.events import accepted_json, deprecation_header, note_refusal
 from webapp.web.bodies import read_bytes
 from webapp.web.context import get_acceptor, get_runtime
 from webapp.web.requests import read_query
@@ -53,9 +53,10 @@ def publish_cloudevents() -> Response:
     except Refused as error:
         note_refusal(actor, error, body)
         raise
-    return (
-        _accept_batch(drafts, actor) if batched else answer(accepted_json(get_acceptor().accept(drafts[0], actor)), 202)
-    )
+    if batched:
+        return _accept_batch(drafts, actor)
+    accepted = get_acceptor().accept(drafts[0], actor)
+    return answer(accepted_json(accepted), 202, deprecation_header([accepted]))
 
 
 def asked_mode() -> str | None:
@@ -94,7 +95,8 @@ def _accept_batch(drafts: Sequence[EventDraft], actor: Actor) -> Response:
     refused = [(index, one) for index, one in enumerate(answers) if isinstance(one, HubError)]
     if refused:
         raise RefusedAsAWhole([(index, one) for index, one in refused if not isinstance(one, BatchRefused)])
-    return answer({"data": [accepted_json(one) for one in answers if isinstance(one, Accepted)]}, 202)
+    accepted = [one for one in answers if isinstance(one, Accepted)]
+    return answer({"data": [accepted_json(one) for one in accepted]}, 202, deprecation_header(accepted))
 
 
 _TEXT = {"type": "string", "minLength": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Response
@@ -27,7 +28,6 @@ from webapp.web.errors import faults_json
 from webapp.web.requests import Param, choice_of, read_body, read_query, text_of
 
 HEAD_CHARS = 200
-DEPRECATED = {"Deprecation": "true"}
 NOT_IN_SOURCES = re.compile(r"[^\x21-\x7e]+")
 SOURCE = Param("source", text_of, "Only events of this source; tells events apart that have the same id.")
 FILTERS = (
@@ -70,7 +70,7 @@ def publish() -> Response:
         note_refusal(actor, error, body)
         raise
     accepted = hub.acceptor.accept(draft, actor)
-    response = answer(accepted_json(accepted), 202, None if accepted.deprecation is None else DEPRECATED)
+    response = answer(accepted_json(accepted), 202, deprecation_header([accepted]))
     seconds = seconds_to_wait()
     return response if seconds is None else answer_when_ended(accepted.uid, seconds, response)
 
@@ -168,8 +168,14 @@ def accepted_json(accepted: Accepted) -> dict[str, Any]:
     if accepted.warnings:
         document["warnings"] = faults_json(accepted.warnings)
     if accepted.deprecation is not None:
-        document["deprecation"] = accepted.deprecation
+        document["deprecation"] = accepted.deprecation.instead
     return document
+
+
+def deprecation_header(accepted: Iterable[Accepted]) -> dict[str, str] | None:
+    """RFC 9745: since when the type is deprecated; of several types, since when the first of them is."""
+    since = [one.deprecation.since for one in accepted if one.deprecation is not None]
+    return {"Deprecation": f"@{int(min(since).timestamp())}"} if since else None
 
 
 def source_of(actor: Actor) -> str:
