@@ -84,7 +84,10 @@ def test_page_tells_the_rule_in_words(signed_in: Person, sqlite_rt: Runtime) -> 
     }
     made = make_subscription(sqlite_rt, name="Big", pattern="order.*", condition=condition)
     text = words(soup(signed_in.get(f"/subscriptions/{made}")))
-    assert "Filter order.* where data.amount > 100 and not (subject is present) Transform none: the event as it came Handler log" in text
+    assert (
+        "Filter order.* where data.amount > 100 and not (subject is present) Transform none: the event as it came Handler log"
+        in text
+    )
     assert "up to 8 tries over" in text
 
 

@@ -110,8 +110,7 @@ def replace_handlers(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> boo
         conn.execute(text("LOCK TABLE handlers IN EXCLUSIVE MODE"))
     known = {row.name: row for row in conn.execute(select(handlers))}
     changed = set(known) != {row["name"] for row in rows} or any(
-        any(getattr(known[row["name"]], field) != row[field] for field in SHOWN_OF_HANDLERS)
-        for row in rows
+        any(getattr(known[row["name"]], field) != row[field] for field in SHOWN_OF_HANDLERS) for row in rows
     )
     conn.execute(delete(handlers))
     if rows:
