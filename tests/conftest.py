@@ -218,8 +218,8 @@ def system() -> Actor:
 
 @pytest.fixture
 def operator() -> Actor:
-    """A person who may publish and operate."""
-    return Actor(kind="user", id="usr_operator", name="olga", role="operator", request_id="req-1", ip="192.0.2.1")
+    """A person who may publish, operate and design."""
+    return Actor(kind="user", id="usr_operator", name="olga", role="developer", request_id="req-1", ip="192.0.2.1")
 
 
 @pytest.fixture
@@ -255,8 +255,8 @@ def signed_in(app: Flask) -> Person:
 
 @pytest.fixture
 def as_operator(app: Flask) -> Person:
-    """Someone who may publish and operate."""
-    return add_person(app, "olga", "operator")
+    """Someone who may publish, operate and design."""
+    return add_person(app, "olga", "developer")
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ import pytest
 
 from webapp.domain.access import GRANTS, SYSTEM, Actor, Role
 
-ROLES: tuple[Role, ...] = ("viewer", "operator", "admin", "publisher")
+ROLES: tuple[Role, ...] = ("viewer", "operator", "developer", "admin", "publisher")
 MAY = {
     "viewer": {"read"},
     "publisher": {"publish"},
     "operator": {"read", "publish", "operate"},
-    "admin": {"read", "publish", "operate", "administer"},
+    "developer": {"read", "publish", "operate", "design"},
+    "admin": {"read", "publish", "operate", "design", "administer"},
 }
 
 

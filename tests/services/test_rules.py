@@ -18,7 +18,7 @@ from webapp.services import subscriptions as service
 from webapp.services.catalog import HandlerInfo, known_handlers, register_handlers
 from webapp.store import tables
 
-CI = Actor("key", "key_1", "ci", "operator")
+CI = Actor("key", "key_1", "ci", "developer")
 SCHEMA = {"type": "object", "properties": {"secret": {"type": "string"}, "url": {"type": "string"}}}
 
 

@@ -16,7 +16,7 @@ from webapp.services import subscriptions as service
 from webapp.services.catalog import HandlerInfo, known_handlers, register_handlers
 from webapp.store import tables, versions
 
-ADA = Actor("user", "usr_1", "ada", "operator")
+ADA = Actor("user", "usr_1", "ada", "developer")
 
 
 def _draft(rt: Runtime, **fields: Any) -> Any:

@@ -17,7 +17,7 @@ from webapp.services import subscriptions as service
 from webapp.services.catalog import HandlerInfo, known_handlers, register_handlers
 from webapp.store import tables
 
-ADA = Actor("user", "usr_9", "ada", "operator")
+ADA = Actor("user", "usr_9", "ada", "developer")
 FORM = {
     "name": "Paid",
     "pattern": "order.*",

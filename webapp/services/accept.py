@@ -12,7 +12,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row
 
 from webapp.domain.access import Actor
-from webapp.domain.errors import Fault, HubError, Unavailable
+from webapp.domain.errors import Fault, Forbidden, HubError, Unavailable
 from webapp.domain.events import EventDraft
 from webapp.domain.intake import PLAIN
 from webapp.domain.routing import RouteTable
@@ -43,6 +43,7 @@ class Acceptor(GroupCommit):
 
     def accept(self, draft: EventDraft, actor: Actor) -> Accepted:
         """Store and route one event. Raises ``RejectedEvent``, or ``Unavailable`` when it could not be stored."""
+        actor.must_send(draft.type, draft.source)
         # Routed and laid out before the group forms, each request in its own thread; checked in the transaction.
         item = self._item(draft, actor)
         self._submit(Ticket((item,)))
@@ -56,12 +57,16 @@ class Acceptor(GroupCommit):
         One that is refused does not keep the others out, unless ``atomic``: then none is stored. Raises ``Unavailable``
         when nothing could be stored.
         """
-        items = [self._item(draft, actor) for draft in drafts]
+        barred = _barred(drafts, actor)
+        if atomic and barred:
+            return [barred.get(index, BatchRefused()) for index in range(len(drafts))]
+        items = [self._item(draft, actor) for index, draft in enumerate(drafts) if index not in barred]
         if items:
             self._submit(Ticket(items, atomic))
         if items and all(isinstance(item.error, Unavailable) for item in items):
             raise cast(Unavailable, items[0].error)
-        return [cast(HubError, item.error) if item.error else item.result() for item in items]
+        answers = iter(items)
+        return [barred[index] if index in barred else _outcome(next(answers)) for index in range(len(drafts))]
 
     def _item(self, draft: EventDraft, actor: Actor) -> Item:
         plan = plan_event(self._rt, self._rules, draft, actor)
@@ -159,6 +164,23 @@ class Acceptor(GroupCommit):
         for item in fresh:
             if item.final.is_looping:
                 warn_of_loop(rt, item.final.event)
+
+
+def _barred(drafts: Sequence[EventDraft], actor: Actor) -> dict[int, HubError]:
+    """What a key with limits may not send, by its place."""
+    if actor.event_types is None and actor.sources is None:
+        return {}
+    barred: dict[int, HubError] = {}
+    for index, draft in enumerate(drafts):
+        try:
+            actor.must_send(draft.type, draft.source)
+        except Forbidden as refused:
+            barred[index] = refused
+    return barred
+
+
+def _outcome(item: Item) -> Accepted | HubError:
+    return cast(HubError, item.error) if item.error else item.result()
 
 
 def record_refusal(rt: Runtime, actor: Actor, slug: str, faults: Sequence[Fault], head: str, count: int = 1) -> None:

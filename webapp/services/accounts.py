@@ -19,11 +19,13 @@ from webapp.domain.errors import Conflict, Fault, Forbidden, NotFound, Refused
 from webapp.runtime import Runtime
 from webapp.services import trail
 from webapp.services.passwords import check_password, hash_password, verify_password
+from webapp.services.preferences import preferences as preferences
+from webapp.services.preferences import save_preferences as save_preferences
 from webapp.store import accounts
 from webapp.store.audit import Target
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
-USER_ROLES: tuple[str, ...] = ("viewer", "operator", "admin")
+USER_ROLES: tuple[str, ...] = ("viewer", "operator", "developer", "admin")
 KEY_ROLES: tuple[str, ...] = get_args(Role)
 KEY_PREFIX = "sbx_"
 KEY_NAME_CHARS = 80

@@ -63,7 +63,7 @@ def preview(rt: Runtime, wanted: Sequence[Wanted]) -> list[Step]:
 
 def apply(rt: Runtime, actor: Actor, wanted: Sequence[Wanted]) -> list[Step]:
     """Do it. Raises ``Refused`` when anything is in the way; then nothing is done."""
-    actor.must("operate")
+    actor.must("design")
     with rt.db.write() as conn:
         steps = [_step(conn, one) for one in wanted]
         faults = [Fault(f"/{step.name}{one.pointer}", one.code, one.message) for step in steps for one in step.faults]

@@ -29,7 +29,7 @@ MAX_TYPES = 5_000  # declared and deleted; what is discovered stops earlier
 
 def put(rt: Runtime, actor: Actor, name: str, draft: TypeDraft, revision: int | None = None) -> bool:
     """Declare a type, or change what is said of it; answers whether it is new. With ``revision``, compare-and-set."""
-    actor.must("operate")
+    actor.must("design")
     with rt.db.write() as conn:
         return put_in(rt, conn, actor, name, draft, revision)
 
@@ -56,7 +56,7 @@ def put_in(
 
 def add_version(rt: Runtime, actor: Actor, name: str, draft: VersionDraft, revision: int | None = None) -> int:
     """Add a version to a declared type; answers its number. Raises ``Refused`` for a change that breaks its promise."""
-    actor.must("operate")
+    actor.must("design")
     with rt.db.write() as conn:
         return add_version_in(rt, conn, actor, name, draft, revision)
 
@@ -95,7 +95,7 @@ def check_compatible(row: Row[Any], latest: Row[Any], draft: VersionDraft) -> No
 
 def accept(rt: Runtime, actor: Actor, name: str, validation: str = "off", revision: int | None = None) -> None:
     """Make a discovered type a declared one; the schema that was worked out becomes its first version."""
-    actor.must("operate")
+    actor.must("design")
     with rt.db.write() as conn:
         row = store.get_type(conn, name)
         if row.state != "discovered":
@@ -111,7 +111,7 @@ def accept(rt: Runtime, actor: Actor, name: str, validation: str = "off", revisi
 
 def delete(rt: Runtime, actor: Actor, name: str, revision: int | None = None) -> None:
     """Take it out of the catalog: its events are judged no more. Its versions stay, should it be declared again."""
-    actor.must("operate")
+    actor.must("design")
     now = rt.clock()
     with rt.db.write() as conn:
         row = store.get_type(conn, name)

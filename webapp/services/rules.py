@@ -45,7 +45,7 @@ class Wish:
 
 def plan(rt: Runtime, actor: Actor, wish: Wish) -> Plan:
     """What applying would do now. Nothing is written."""
-    actor.must("operate")
+    actor.must("design")
     known = known_handlers(rt)
     rules = parse_rules(wish.files, known)
     with rt.db.read() as conn:
@@ -57,7 +57,7 @@ def apply(rt: Runtime, actor: Actor, wish: Wish) -> Plan:
 
     Raises ``Refused`` with every fault, or ``Conflict`` when somebody was faster.
     """
-    actor.must("operate")
+    actor.must("design")
     known = known_handlers(rt)
     rules = parse_rules(wish.files, known)
     try:
@@ -75,7 +75,7 @@ def apply(rt: Runtime, actor: Actor, wish: Wish) -> Plan:
 
 def export(rt: Runtime, actor: Actor, set_name: str | None = None) -> str:
     """A file of all rules, or of those of a set. What is hidden stays hidden; applied here, it stays as it is."""
-    actor.must("operate")
+    actor.must("design")
     if set_name is not None:
         parse_set(set_name)
     known = known_handlers(rt)

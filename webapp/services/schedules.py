@@ -31,7 +31,7 @@ DUE_LIMIT = 100
 
 def create(rt: Runtime, actor: Actor, draft: ScheduleDraft) -> str:
     """Store a schedule; it ticks from now on. Answers its id."""
-    actor.must("operate")
+    actor.must("design")
     now, schedule_id = rt.clock(), rt.new_id("sch")
     row = {"id": schedule_id, "created_at": now, "updated_at": now, **_columns(draft, now)}
     with rt.db.write() as conn:
@@ -42,7 +42,7 @@ def create(rt: Runtime, actor: Actor, draft: ScheduleDraft) -> str:
 
 def update(rt: Runtime, actor: Actor, schedule_id: str, draft: ScheduleDraft, revision: int | None = None) -> None:
     """Change a schedule. With ``revision``, only if nobody changed it meanwhile (``Conflict``)."""
-    actor.must("operate")
+    actor.must("design")
     now = rt.clock()
     with rt.db.write() as conn:
         paused = schedules.get_schedule(conn, schedule_id).paused_at is not None
@@ -78,7 +78,7 @@ def resume(rt: Runtime, actor: Actor, schedule_id: str) -> None:
 
 def delete(rt: Runtime, actor: Actor, schedule_id: str) -> None:
     """No more ticks; the events that it published stay."""
-    actor.must("operate")
+    actor.must("design")
     with rt.db.write() as conn:
         row = schedules.get_schedule(conn, schedule_id)
         now = rt.clock()

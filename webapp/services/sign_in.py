@@ -107,7 +107,15 @@ def find_actor(rt: Runtime, token: str, visit: Visit) -> Actor | None:
     if row.seen_at <= now - TOUCH_EVERY:
         with rt.db.write() as conn:
             accounts.touch_session(conn, session_id, now)
-    return Actor("user", row.user_id, row.username, row.role, ip=visit.ip, request_id=visit.request_id)
+    return Actor(
+        "user",
+        row.user_id,
+        row.username,
+        row.role,
+        ip=visit.ip,
+        request_id=visit.request_id,
+        sees_payloads=row.sees_payloads,
+    )
 
 
 def _open_session(rt: Runtime, user: Any, visit: Visit, password_hash: str | None) -> str:

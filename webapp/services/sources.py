@@ -34,7 +34,7 @@ class Made:
 
 def create(rt: Runtime, actor: Actor, draft: SourceDraft) -> Made:
     """Store a source; its address works from now on."""
-    actor.must("operate")
+    actor.must("design")
     now, source_id = rt.clock(), rt.new_id("src")
     made = None if draft.secret or draft.kind in UNSIGNED | THEIRS else _new_secret(draft.kind)
     row = {
@@ -54,7 +54,7 @@ def create(rt: Runtime, actor: Actor, draft: SourceDraft) -> Made:
 
 def update(rt: Runtime, actor: Actor, source_id: str, draft: SourceDraft, revision: int | None = None) -> None:
     """Change all but the kind and the secret. With ``revision``, only if nobody changed it meanwhile (``Conflict``)."""
-    actor.must("operate")
+    actor.must("design")
     if draft.secret is not None:
         fault = Fault("/secret", "not-here", "A secret is replaced by rotating it, so that the old one can overlap.")
         raise refusal("invalid-source", "source", [fault])
@@ -66,7 +66,7 @@ def update(rt: Runtime, actor: Actor, source_id: str, draft: SourceDraft, revisi
 
 def rotate(rt: Runtime, actor: Actor, source_id: str, secret: str | None, overlap: timedelta) -> Made:
     """Another secret, one of the hub's making when none is given; the one before vouches until the overlap is over."""
-    actor.must("operate")
+    actor.must("design")
     now, overlap = rt.clock(), max(timedelta(), min(overlap, MAX_OVERLAP))
     with rt.db.write() as conn:
         row = sources.get_source(conn, source_id)
@@ -96,7 +96,7 @@ def enable(rt: Runtime, actor: Actor, source_id: str) -> None:
 
 def delete(rt: Runtime, actor: Actor, source_id: str) -> None:
     """Its address is nothing any more, its secrets and requests are forgotten; its events stay."""
-    actor.must("operate")
+    actor.must("design")
     now = rt.clock()
     with rt.db.write() as conn:
         row = sources.get_source(conn, source_id)
@@ -115,7 +115,7 @@ def secrets_of(rt: Runtime, row: Any) -> list[str]:
 
 
 def _switch(rt: Runtime, actor: Actor, source_id: str, *, enabled: bool) -> None:
-    actor.must("operate")
+    actor.must("design")
     now = rt.clock()
     with rt.db.write() as conn:
         row = sources.get_source(conn, source_id)

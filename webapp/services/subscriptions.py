@@ -24,7 +24,7 @@ from webapp.store import subscriptions, versions
 
 def create(rt: Runtime, actor: Actor, draft: SubscriptionDraft, note: str = "") -> str:
     """Store a new rule; it routes every event accepted from now on. Answers its id."""
-    actor.must("operate")
+    actor.must("design")
     with rt.db.write() as conn:
         subscription_id = rule_changes.add(rt, conn, actor, draft, note=note)
     rt.live.tell(SubscriptionChanged(subscription_id, "active"))
@@ -40,7 +40,7 @@ def update(
     note: str = "",
 ) -> None:
     """Change a rule. With ``revision``, only if nobody changed it meanwhile (``Conflict``)."""
-    actor.must("operate")
+    actor.must("design")
     with rt.db.write() as conn:
         before = subscriptions.get_subscription(conn, subscription_id)
         rule_changes.change(rt, conn, actor, before, draft, revision=revision, note=note)
@@ -51,7 +51,7 @@ def restore(
     rt: Runtime, actor: Actor, subscription_id: str, version: int, revision: int | None = None, note: str = ""
 ) -> None:
     """Make a rule again what it was, as a new revision. Raises ``Refused`` when its handler is not offered any more."""
-    actor.must("operate")
+    actor.must("design")
     known = known_handlers(rt)
     with rt.db.write() as conn:
         before = subscriptions.get_subscription(conn, subscription_id)
@@ -131,7 +131,7 @@ def _begin_release(rt: Runtime, conn: Connection, subscription_id: str, pace: fl
 
 def delete(rt: Runtime, actor: Actor, subscription_id: str) -> int:
     """Stop routing to it and cancel what has not ended; answers how many were cancelled. History keeps its name."""
-    actor.must("operate")
+    actor.must("design")
     with rt.db.write() as conn:
         row = subscriptions.get_subscription(conn, subscription_id)
         cancelled = rule_changes.remove(rt, conn, actor, row, rt.clock())

@@ -71,7 +71,7 @@ def add_session(conn: Connection, row: Mapping[str, Any]) -> None:
 def find_session(conn: Connection, session_id: str, *, now: datetime, idle_since: datetime) -> Row[Any] | None:
     """The living session with its user's name and role; None when it ended, idled out or the user is disabled."""
     return conn.execute(
-        select(sessions, users.c.username, users.c.role)
+        select(sessions, users.c.username, users.c.role, users.c.sees_payloads)
         .join(users, users.c.id == sessions.c.user_id)
         .where(
             sessions.c.id == session_id,

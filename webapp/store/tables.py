@@ -39,6 +39,11 @@ from webapp.store.tables_hub import workers as workers
 from webapp.store.tables_inbound import idempotency_keys as idempotency_keys
 from webapp.store.tables_inbound import source_requests as source_requests
 from webapp.store.tables_inbound import sources as sources
+from webapp.store.tables_notify import inbox as inbox
+from webapp.store.tables_notify import notification_preferences as notification_preferences
+from webapp.store.tables_notify import notification_sends as notification_sends
+from webapp.store.tables_notify import push_keys as push_keys
+from webapp.store.tables_notify import push_subscriptions as push_subscriptions
 from webapp.store.tables_people import api_keys as api_keys
 from webapp.store.tables_people import one_time_links as one_time_links
 from webapp.store.tables_people import sessions as sessions

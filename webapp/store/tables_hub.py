@@ -59,6 +59,11 @@ notifications = Table(
     Column("dedupe_key", id_text(200)),
     Column("count", Integer, nullable=False, server_default="1"),
     Column("last_at", Instant, nullable=False),
+    Column("kind", id_text(24), nullable=False, server_default="handler"),  # domain.notices.KINDS
+    Column("subscription_id", id_text()),  # that it is about
+    Column("delivery_id", id_text()),  # that can be retried
+    Column("acknowledged_at", Instant),  # somebody takes care of it
+    Column("acknowledged_by", Text),
     Index("ix_notifications_dedupe_key_id", "dedupe_key", "id"),
 )
 

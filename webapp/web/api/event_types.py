@@ -59,7 +59,7 @@ def show_event_type(name: str) -> Response:
 
 
 @bp.put("/event-types/<name>")
-@require("operate")
+@require("design")
 @operation(
     "Declare or change an event type",
     "event-types",
@@ -78,7 +78,7 @@ def put_event_type(name: str) -> Response:
 
 
 @bp.delete("/event-types/<name>")
-@require("operate")
+@require("design")
 @operation("Delete an event type", "event-types", {204: None}, problems=(404, 409, 412, 503), headers=("If-Match",))
 def delete_event_type(name: str) -> Response:
     """Its events are judged no more; they stay, and so do its versions, should it be declared again."""
@@ -90,7 +90,7 @@ def delete_event_type(name: str) -> Response:
 
 
 @bp.post("/event-types/<name>/versions")
-@require("operate")
+@require("design")
 @operation(
     "Add a version",
     "event-types",
@@ -109,7 +109,7 @@ def add_event_type_version(name: str) -> Response:
 
 
 @bp.post("/event-types/<name>/accept")
-@require("operate")
+@require("design")
 @operation(
     "Accept a discovered event type",
     "event-types",
@@ -125,7 +125,7 @@ def accept_event_type(name: str) -> Response:
 
 
 @bp.post("/event-types/import")
-@require("operate")
+@require("design")
 @operation(
     "Import event types",
     "event-types",

@@ -25,7 +25,7 @@ FIELDS = ("files", "set", "prune", "note", "digest")
 
 
 @bp.post("/rules/plan")
-@require("operate")
+@require("design")
 @operation("Plan rules from files", "rules", {200: "RulesPlan"}, body="RulesFiles", problems=PROBLEMS)
 def plan_rules() -> Response:
     """What applying these files would create, change, take over or delete. Nothing is written."""
@@ -34,7 +34,7 @@ def plan_rules() -> Response:
 
 
 @bp.post("/rules/apply")
-@require("operate")
+@require("design")
 @operation("Apply rules from files", "rules", {200: "RulesPlan"}, body="RulesFiles", problems=PROBLEMS)
 def apply_rules() -> Response:
     """All or nothing. Applied again, it changes nothing. With the digest of a plan, only if that is still the plan."""
@@ -43,7 +43,7 @@ def apply_rules() -> Response:
 
 
 @bp.get("/rules/export")
-@require("operate")
+@require("design")
 @operation(
     "Export the rules as a file", "rules", {200: "RulesExport"}, query=(WHICH,), problems=(400, 422), content_type=YAML
 )

@@ -35,7 +35,7 @@ def list_schedules() -> Response:
 
 
 @bp.post("/schedules")
-@require("operate")
+@require("design")
 @operation("Create a schedule", "schedules", {201: "Schedule"}, body="ScheduleDraft", problems=WRITE_PROBLEMS)
 @once()
 def create_schedule() -> Response:
@@ -56,7 +56,7 @@ def show_schedule(schedule_id: str) -> Response:
 
 
 @bp.put("/schedules/<schedule_id>")
-@require("operate")
+@require("design")
 @operation(
     "Replace a schedule",
     "schedules",
@@ -76,7 +76,7 @@ def replace_schedule(schedule_id: str) -> Response:
 
 
 @bp.delete("/schedules/<schedule_id>")
-@require("operate")
+@require("design")
 @operation("Delete a schedule", "schedules", {204: None}, problems=(404, 409, 503))
 def delete_schedule(schedule_id: str) -> Response:
     """The events that it published stay."""

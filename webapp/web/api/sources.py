@@ -49,7 +49,7 @@ def list_sources() -> Response:
 
 
 @bp.post("/sources")
-@require("operate")
+@require("design")
 @operation(
     "Create a source",
     "sources",
@@ -76,7 +76,7 @@ def show_source(source_id: str) -> Response:
 
 
 @bp.put("/sources/<source_id>")
-@require("operate")
+@require("design")
 @operation(
     "Replace a source",
     "sources",
@@ -98,7 +98,7 @@ def replace_source(source_id: str) -> Response:
 
 
 @bp.put("/sources/<source_id>/secret")
-@require("operate")
+@require("design")
 @operation(
     "Replace the secret of a source",
     "sources",
@@ -116,7 +116,7 @@ def rotate_source(source_id: str) -> Response:
 
 
 @bp.post("/sources/<source_id>/disable")
-@require("operate")
+@require("design")
 @operation("Disable a source", "sources", {200: "Source"}, problems=(404, 409, 503))
 def disable_source(source_id: str) -> Response:
     """Its requests are refused."""
@@ -126,7 +126,7 @@ def disable_source(source_id: str) -> Response:
 
 
 @bp.post("/sources/<source_id>/enable")
-@require("operate")
+@require("design")
 @operation("Enable a source", "sources", {200: "Source"}, problems=(404, 409, 503))
 def enable_source(source_id: str) -> Response:
     """Its requests are taken again."""
@@ -136,7 +136,7 @@ def enable_source(source_id: str) -> Response:
 
 
 @bp.delete("/sources/<source_id>")
-@require("operate")
+@require("design")
 @operation("Delete a source", "sources", {204: None}, problems=(404, 409, 503))
 def delete_source(source_id: str) -> Response:
     """Its events stay."""
@@ -159,7 +159,7 @@ def list_requests(source_id: str) -> Response:
 
 def source_json(row: Any, secret: str | None = None) -> dict[str, Any]:
     """A source as programs see it; its address only for those who may edit it."""
-    may_edit = current_actor().can("operate")
+    may_edit = current_actor().can("design")
     document = {
         "id": row.id,
         "name": row.name,

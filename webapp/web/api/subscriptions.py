@@ -50,7 +50,7 @@ def list_subscriptions() -> Response:
 
 
 @bp.post("/subscriptions")
-@require("operate")
+@require("design")
 @operation(
     "Create a subscription", "subscriptions", {201: "Subscription"}, body="SubscriptionDraft", problems=WRITE_PROBLEMS
 )
@@ -73,7 +73,7 @@ def show_subscription(subscription_id: str) -> Response:
 
 
 @bp.put("/subscriptions/<subscription_id>")
-@require("operate")
+@require("design")
 @operation(
     "Replace a subscription",
     "subscriptions",
@@ -94,7 +94,7 @@ def replace_subscription(subscription_id: str) -> Response:
 
 
 @bp.delete("/subscriptions/<subscription_id>")
-@require("operate")
+@require("design")
 @operation("Delete a subscription", "subscriptions", {204: None}, problems=(404, 409, 503))
 def delete_subscription(subscription_id: str) -> Response:
     """Its open deliveries are cancelled; history keeps its name."""
@@ -132,7 +132,7 @@ def subscription_json(row: Any, schemas: Mapping[str, Any], flow: FlowRow | None
         "condition": row.condition,
         "transform": row.transform,
         "handler": row.handler,
-        "options": masked(row.options, schemas.get(row.handler)) if current_actor().can("operate") else None,
+        "options": masked(row.options, schemas.get(row.handler)) if current_actor().can("design") else None,
         "retry": row.retry,
         "timeout": format_duration(timedelta(milliseconds=row.timeout_ms)),
         "policies": row.policies,

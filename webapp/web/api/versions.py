@@ -55,7 +55,7 @@ def show_version(subscription_id: str, revision: str) -> Response:
 
 
 @bp.post("/subscriptions/<subscription_id>/versions/<revision>/restore")
-@require("operate")
+@require("design")
 @operation(
     "Restore a version of a subscription",
     "subscriptions",
@@ -81,7 +81,7 @@ def _checked(revision: str) -> int:
 def _version_json(row: Any, schemas: Any) -> dict[str, Any]:
     document = dict(row.document)
     hides = schemas.get(document.get("handler"))
-    document["options"] = masked(document["options"], hides) if current_actor().can("operate") else None
+    document["options"] = masked(document["options"], hides) if current_actor().can("design") else None
     return {
         "revision": row.revision,
         "action": row.action,

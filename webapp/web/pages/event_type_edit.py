@@ -71,14 +71,14 @@ class TypeForm:
 
 
 @bp.get("/-/new")
-@require("operate")
+@require("design")
 def new() -> Response:
     """An empty form."""
     return _type_form(TypeForm(name=request.args.get("name", "")[:128]))
 
 
 @bp.post("/-/new")
-@require("operate")
+@require("design")
 def create() -> Response:
     """Declare it, or show what is wrong."""
     form, rt = TypeForm.from_fields(request.form), get_runtime()
@@ -95,7 +95,7 @@ def create() -> Response:
 
 
 @bp.get("/<name>/edit")
-@require("operate")
+@require("design")
 def edit(name: str) -> Response:
     """The form, filled in."""
     row = _find(name)
@@ -103,7 +103,7 @@ def edit(name: str) -> Response:
 
 
 @bp.post("/<name>/edit")
-@require("operate")
+@require("design")
 def save(name: str) -> Response:
     """Change it unless somebody was faster."""
     form, row = TypeForm.from_fields(request.form), _find(name)
@@ -117,7 +117,7 @@ def save(name: str) -> Response:
 
 
 @bp.get("/<name>/versions")
-@require("operate")
+@require("design")
 def new_version(name: str) -> Response:
     """The form for the next version; it holds the latest schema."""
     row = _find(name)
@@ -130,7 +130,7 @@ def new_version(name: str) -> Response:
 
 
 @bp.post("/<name>/versions")
-@require("operate")
+@require("design")
 def add_version(name: str) -> Response:
     """Add it, or show what is wrong: with the schema, with an example, with the promise of the type."""
     row = _find(name)
@@ -149,14 +149,14 @@ def add_version(name: str) -> Response:
 
 
 @bp.get("/-/import")
-@require("operate")
+@require("design")
 def import_form() -> Response:
     """An empty form."""
     return render.part("event_types/import.html", fields={"document": "", "type": ""}, errors={}, steps=None)
 
 
 @bp.post("/-/import")
-@require("operate")
+@require("design")
 def import_types() -> Response:
     """Show what would be done; do it when the form says so."""
     fields = {key: request.form.get(key, "")[: 1024 * 1024] for key in ("document", "type")}

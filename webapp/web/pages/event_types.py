@@ -103,7 +103,7 @@ def show(name: str) -> Response:
 
 
 @bp.post("/<name>/accept")
-@require("operate")
+@require("design")
 def accept(name: str) -> Response:
     """Declare a discovered type, with the schema that was worked out."""
     validation = request.form.get("validation", "off")
@@ -113,7 +113,7 @@ def accept(name: str) -> Response:
 
 
 @bp.post("/<name>/delete")
-@require("operate")
+@require("design")
 def delete(name: str) -> Response:
     """Out of the catalog."""
     service.delete(get_runtime(), current_actor(), name, revision_sent())

@@ -99,14 +99,14 @@ def index() -> Response:
 
 
 @bp.get("/new")
-@require("operate")
+@require("design")
 def new() -> Response:
     """An empty form."""
     return _form(ScheduleForm())
 
 
 @bp.post("")
-@require("operate")
+@require("design")
 def create() -> Response:
     """Store it, or show what is wrong."""
     form = ScheduleForm.from_fields(request.form)
@@ -137,7 +137,7 @@ def show(schedule_id: str) -> Response:
 
 
 @bp.get("/<schedule_id>/edit")
-@require("operate")
+@require("design")
 def edit(schedule_id: str) -> Response:
     """The form, filled in."""
     row = _find(schedule_id)
@@ -145,7 +145,7 @@ def edit(schedule_id: str) -> Response:
 
 
 @bp.post("/<schedule_id>")
-@require("operate")
+@require("design")
 def save(schedule_id: str) -> Response:
     """Change it unless somebody was faster."""
     form, row = ScheduleForm.from_fields(request.form), _find(schedule_id)
@@ -186,7 +186,7 @@ def run(schedule_id: str) -> Response:
 
 
 @bp.post("/<schedule_id>/delete")
-@require("operate")
+@require("design")
 def delete(schedule_id: str) -> Response:
     """No more ticks."""
     service.delete(get_runtime(), current_actor(), schedule_id)

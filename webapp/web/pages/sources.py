@@ -107,7 +107,7 @@ def index() -> Response:
 
 
 @bp.get("/new")
-@require("operate")
+@require("design")
 def new() -> Response:
     """The kinds to choose from, or the form of one."""
     kind = request.args.get("kind", "")
@@ -117,7 +117,7 @@ def new() -> Response:
 
 
 @bp.post("")
-@require("operate")
+@require("design")
 def create() -> Response:
     """Store it and show it, with its secret if the hub made one; or show what is wrong."""
     kind = request.form.get("kind", "")
@@ -158,7 +158,7 @@ def show_request(source_id: str, request_id: str) -> Response:
 
 
 @bp.get("/<source_id>/edit")
-@require("operate")
+@require("design")
 def edit(source_id: str) -> Response:
     """The form, filled in."""
     row = _find(source_id)
@@ -166,7 +166,7 @@ def edit(source_id: str) -> Response:
 
 
 @bp.post("/<source_id>")
-@require("operate")
+@require("design")
 def save(source_id: str) -> Response:
     """Change it unless somebody was faster."""
     row = _find(source_id)
@@ -183,7 +183,7 @@ def save(source_id: str) -> Response:
 
 
 @bp.post("/<source_id>/rotate")
-@require("operate")
+@require("design")
 def rotate(source_id: str) -> Response:
     """Another secret; the one before vouches for a while."""
     sent = read_form("secret", "overlap")
@@ -198,7 +198,7 @@ def rotate(source_id: str) -> Response:
 
 
 @bp.post("/<source_id>/disable")
-@require("operate")
+@require("design")
 def disable(source_id: str) -> Response:
     """Refuse its requests."""
     service.disable(get_runtime(), current_actor(), source_id)
@@ -206,7 +206,7 @@ def disable(source_id: str) -> Response:
 
 
 @bp.post("/<source_id>/enable")
-@require("operate")
+@require("design")
 def enable(source_id: str) -> Response:
     """Take its requests again."""
     service.enable(get_runtime(), current_actor(), source_id)
@@ -214,7 +214,7 @@ def enable(source_id: str) -> Response:
 
 
 @bp.post("/<source_id>/delete")
-@require("operate")
+@require("design")
 def delete(source_id: str) -> Response:
     """Its address is nothing any more."""
     service.delete(get_runtime(), current_actor(), source_id)
@@ -247,7 +247,7 @@ def _show(source_id: str, *, secret: str | None = None, errors: Errors | None = 
     with rt.db.read() as conn:
         row = store.get_source(conn, source_id)
         last = store.last_requests(conn, source_id)
-    shown = url_of(row) if actor.can("operate") else url_of(row).replace(row.token, f"{row.token[:4]}…")
+    shown = url_of(row) if actor.can("design") else url_of(row).replace(row.token, f"{row.token[:4]}…")
     overlapping = row.previous_until if row.previous_until is not None and row.previous_until > rt.clock() else None
     return render.part(
         "sources/show.html",

@@ -51,7 +51,7 @@ class Matching:
 
 
 @bp.get("/new")
-@require("operate")
+@require("design")
 def new() -> Response:
     """An empty form; the URL may fill it in, so that other pages can offer a start."""
     given: dict[str, Any] = {
@@ -61,7 +61,7 @@ def new() -> Response:
 
 
 @bp.get("/<subscription_id>/edit")
-@require("operate")
+@require("design")
 def edit(subscription_id: str) -> Response:
     """The form of a stored subscription."""
     with get_runtime().db.read() as conn:
@@ -97,7 +97,7 @@ def tries() -> Response:
 
 
 @bp.post("")
-@require("operate")
+@require("design")
 def create() -> Response:
     """Store a new subscription, or show the form again with what is wrong."""
     rt, form = get_runtime(), SubscriptionForm.from_fields(request.form)
@@ -112,7 +112,7 @@ def create() -> Response:
 
 
 @bp.post("/<subscription_id>")
-@require("operate")
+@require("design")
 def save(subscription_id: str) -> Response:
     """Change a subscription, unless somebody else did meanwhile."""
     rt, form = get_runtime(), SubscriptionForm.from_fields(request.form)

@@ -32,7 +32,7 @@ def show(subscription_id: str) -> Response:
         older = _number(request.args.get("from", "")) or (below[0].revision if below else None)
         pair = [versions.get(conn, subscription_id, one) for one in (older, newer) if one is not None]
     changes = field_changes(pair[0].document, pair[1].document, known_handlers(rt)) if len(pair) == 2 else ()
-    is_hidden = not current_actor().can("operate")
+    is_hidden = not current_actor().can("design")
     return render.part(
         "subscriptions/history.html",
         subscription=subscription,
@@ -46,7 +46,7 @@ def show(subscription_id: str) -> Response:
 
 
 @bp.post("/<subscription_id>/restore")
-@require("operate")
+@require("design")
 def restore(subscription_id: str) -> Response:
     """Make it again what it was, unless somebody changed it since the page was shown."""
     version, revision = _number(request.form.get("version", "")), _number(request.form.get("revision", ""))

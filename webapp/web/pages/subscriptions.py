@@ -107,7 +107,7 @@ def show(subscription_id: str) -> Response:
 
 
 @bp.post("/<subscription_id>/delete")
-@require("operate")
+@require("design")
 def delete(subscription_id: str) -> Response:
     """Stop routing to it for good; goes to the list, because the page has nothing left to do."""
     cancelled = service.delete(get_runtime(), current_actor(), subscription_id)

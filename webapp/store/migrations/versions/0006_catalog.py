@@ -13,6 +13,9 @@ def _id(length):
     return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
+UNIQUE = (("users", "oidc_subject"), ("api_keys", "previous_hash"), ("one_time_links", "id"))
+
+
 def upgrade() -> None:
     op.create_table(
         "event_types",
@@ -147,6 +150,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subscription_id", "revision", name=op.f("pk_subscription_versions")),
     )
     op.add_column("api_keys", sa.Column("rate_limit", sa.Integer(), nullable=True))
+    _add_people()
+    _add_inbox()
     op.add_column("handlers", sa.Column("batches", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("subscriptions", sa.Column("transform", sa.Text(), nullable=True))
     op.add_column("subscriptions", sa.Column("code_set", _id(64), nullable=True))
@@ -161,7 +166,146 @@ def upgrade() -> None:
     )
 
 
+def _add_inbox() -> None:
+    for column in _of_notifications():
+        op.add_column("notifications", column)
+    op.create_table(
+        "inbox",
+        sa.Column("user_id", _id(32), nullable=False),
+        sa.Column("notification_id", _id(32), nullable=False),
+        sa.Column("state", _id(8), nullable=False),
+        sa.Column("toast", sa.Boolean(), nullable=False),
+        sa.Column("browser", sa.Boolean(), nullable=False),
+        sa.Column("snoozed_until", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_inbox_user_id_users")),
+        sa.ForeignKeyConstraint(
+            ["notification_id"], ["notifications.id"], name=op.f("fk_inbox_notification_id_notifications")
+        ),
+        sa.PrimaryKeyConstraint("user_id", "notification_id", name=op.f("pk_inbox")),
+    )
+    op.create_index("ix_inbox_user_id_state_notification_id", "inbox", ["user_id", "state", "notification_id"])
+    op.create_index("ix_inbox_notification_id", "inbox", ["notification_id"])
+    snoozed = sa.text("snoozed_until IS NOT NULL")
+    op.create_index("ix_inbox_snoozed", "inbox", ["snoozed_until"], sqlite_where=snoozed, postgresql_where=snoozed)
+    _add_channels()
+    op.execute(  # what was read stays read, what was not is unread
+        "INSERT INTO inbox (user_id, notification_id, state, toast, browser) SELECT u.id, n.id, "
+        "CASE WHEN n.id <= COALESCE(u.read_through, '') THEN 'read' ELSE 'unread' END, "
+        f"{sa.false().compile(dialect=op.get_bind().dialect)}, {sa.false().compile(dialect=op.get_bind().dialect)} "
+        "FROM users u CROSS JOIN notifications n"
+    )
+
+
+def _add_channels() -> None:
+    op.create_table(
+        "notification_preferences",
+        sa.Column("user_id", _id(32), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_notification_preferences_user_id_users")),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_notification_preferences")),
+    )
+    op.create_table(
+        "push_subscriptions",
+        sa.Column("id", _id(32), nullable=False),
+        sa.Column("user_id", _id(32), nullable=False),
+        sa.Column("fingerprint", _id(64), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("browser", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_push_subscriptions_user_id_users")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_push_subscriptions")),
+        sa.UniqueConstraint("fingerprint", name=op.f("uq_push_subscriptions_fingerprint")),
+    )
+    op.create_index("ix_push_subscriptions_user_id", "push_subscriptions", ["user_id"])
+    op.create_table(
+        "push_keys",
+        sa.Column("name", _id(16), nullable=False),
+        sa.Column("public", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_push_keys")),
+    )
+    op.create_table(
+        "notification_sends",
+        sa.Column("id", _id(32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", _id(32), nullable=False),
+        sa.Column("notification_id", _id(32), nullable=False),
+        sa.Column("channel", _id(8), nullable=False),
+        sa.Column("target", _id(32), nullable=True),
+        sa.Column("state", _id(8), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_sends")),
+    )
+    op.create_index("ix_notification_sends_user_id_id", "notification_sends", ["user_id", "id"])
+    due = sa.text("state = 'due'")
+    op.create_index("ix_notification_sends_due", "notification_sends", ["due_at"], sqlite_where=due, postgresql_where=due)
+
+
+def _of_notifications():
+    return [
+        sa.Column("kind", _id(24), server_default="handler", nullable=False),
+        sa.Column("subscription_id", _id(32), nullable=True),
+        sa.Column("delivery_id", _id(32), nullable=True),
+        sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
+        sa.Column("acknowledged_by", sa.Text(), nullable=True),
+    ]
+
+
+def _add_people() -> None:
+    for table, column in _people():
+        op.add_column(table, column)
+    for table, column in UNIQUE:
+        op.create_index(f"ux_{table}_{column}", table, [column], unique=True)
+    for table in ("users", "api_keys"):  # nobody loses what they could do
+        op.execute(f"UPDATE {table} SET role = 'developer' WHERE role = 'operator'")
+
+
+def _people():
+    return [
+        ("users", sa.Column("preferences", sa.Text(), server_default="{}", nullable=False)),
+        ("users", sa.Column("sees_payloads", sa.Boolean(), server_default=sa.true(), nullable=False)),
+        ("users", sa.Column("signed_in_at", sa.BigInteger(), nullable=True)),
+        ("users", sa.Column("totp_sealed", sa.LargeBinary(), nullable=True)),
+        ("users", sa.Column("totp_since", sa.BigInteger(), nullable=True)),
+        ("users", sa.Column("totp_step", sa.BigInteger(), nullable=True)),
+        ("users", sa.Column("recovery", sa.Text(), server_default="[]", nullable=False)),
+        ("users", sa.Column("oidc_subject", _id(400), nullable=True)),
+        ("api_keys", sa.Column("scopes", sa.Text(), nullable=True)),
+        ("api_keys", sa.Column("event_types", sa.Text(), nullable=True)),
+        ("api_keys", sa.Column("sources", sa.Text(), nullable=True)),
+        ("api_keys", sa.Column("sees_payloads", sa.Boolean(), server_default=sa.true(), nullable=False)),
+        ("api_keys", sa.Column("expires_at", sa.BigInteger(), nullable=True)),
+        ("api_keys", sa.Column("previous_hash", _id(64), nullable=True)),
+        ("api_keys", sa.Column("previous_until", sa.BigInteger(), nullable=True)),
+        ("api_keys", sa.Column("rotated_at", sa.BigInteger(), nullable=True)),
+        ("one_time_links", sa.Column("id", _id(32), nullable=True)),
+        ("one_time_links", sa.Column("role", _id(16), nullable=True)),
+        ("one_time_links", sa.Column("sees_payloads", sa.Boolean(), nullable=True)),
+        ("one_time_links", sa.Column("user_id", _id(32), nullable=True)),
+        ("one_time_links", sa.Column("note", sa.Text(), nullable=True)),
+        ("one_time_links", sa.Column("created_by", sa.Text(), nullable=True)),
+        ("one_time_links", sa.Column("revoked_at", sa.BigInteger(), nullable=True)),
+    ]
+
+
 def downgrade() -> None:
+    for table in ("notification_sends", "push_keys", "push_subscriptions", "notification_preferences", "inbox"):
+        op.drop_table(table)
+    for column in _of_notifications():
+        op.drop_column("notifications", column.name)
+    for table in ("users", "api_keys"):
+        op.execute(f"UPDATE {table} SET role = 'operator' WHERE role = 'developer'")
+    for table, column in UNIQUE:
+        op.drop_index(f"ux_{table}_{column}", table_name=table)
+    for table, column in _people():
+        op.drop_column(table, column.name)
 
     op.drop_index("ux_subscriptions_code_key", table_name="subscriptions")
     op.drop_column("subscriptions", "code_key")
