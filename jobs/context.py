@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -124,9 +124,13 @@ class Context:
         """The outgoing HTTP client: time limits, a size cap, no private addresses."""
         return self._tools.http
 
-    async def resource(self, factory: Factory) -> Any:
-        """What the factory makes: a client that all attempts of this worker share. See ``jobs.resources``."""
-        return await self._tools.resources.get(factory)
+    async def resource(self, factory: Factory, key: Hashable = None) -> Any:
+        """What the factory makes: a client that all attempts of this worker share, one per ``key``. See ``jobs.resources``."""
+        return await self._tools.resources.get(factory, key)
+
+    def forget(self, key: Hashable, resource: Any) -> None:
+        """That client is broken: whoever asks for ``key`` next gets another."""
+        self._tools.resources.forget(key, resource)
 
     @property
     def commands(self) -> Mapping[str, str]:

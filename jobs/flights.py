@@ -19,6 +19,7 @@ from typing import Any
 from jobs.batching import due_together, run_batch, without_details
 from jobs.capture import CURRENT
 from jobs.context import Context, TimeIsUp, Tools
+from jobs.dialing import GuardedLoop
 from jobs.pace import Pace
 from jobs.runner import (
     STOPPED,
@@ -132,7 +133,7 @@ class FlightLoop:
         self.owned: dict[str, Claimed] = {}
         self.flights: dict[str, Flight] = {}
         self.ticked = time.monotonic()
-        self.loop = asyncio.new_event_loop()
+        self.loop = GuardedLoop()
         self.thread = threading.Thread(target=self._run, name="handlers", daemon=True)
         self._find, self._tools, self._roll, self._land = find, tools, roll, land
         self._concurrency = concurrency

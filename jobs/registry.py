@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import ModuleType
 
+from jobs.connectors import INSTALL, PACKAGES, is_installed
 from jobs.handlers.base import EventHandler
 from webapp.domain.optionschema import unsupported_keywords
 
 log = logging.getLogger(__name__)
 
 _OWN = ("log", "notify", "webhook", "email", "chat", "republish", "command", "demo")
-BUILT_IN = tuple(f"jobs.handlers.{name}" for name in _OWN)
+BUILT_IN = (*(f"jobs.handlers.{name}" for name in _OWN), *(f"jobs.connectors.{name}" for name in PACKAGES))
 ENTRY_POINTS = "signalbox.handlers"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,127}")
 _STEPS = ("handle", "validate", "process", "process_batch", "cleanup")
@@ -86,7 +87,13 @@ class Registry:
 def load_registry(modules: Iterable[str]) -> Registry:
     """Everything there is. ``modules`` are the plug-ins named by the setting."""
     registry = Registry()
+    absent = [name for name in PACKAGES if not is_installed(name)]
+    if absent:
+        words = ", ".join(absent)
+        log.info("not offered, their clients are not installed: %s; %s", words, INSTALL, extra={"action": "no_client"})
     for name in BUILT_IN:
+        if name.rpartition(".")[2] in absent:
+            continue
         for handler in _handlers_of(importlib.import_module(name)):
             registry.add(handler, "built-in")
     for name in modules:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -206,5 +206,5 @@ class _Given(Resources):
         super().__init__()
         self._given = given
 
-    async def get(self, factory: Factory) -> Any:
-        return self._given[factory] if factory in self._given else await super().get(factory)
+    async def get(self, factory: Factory, key: Hashable = None) -> Any:
+        return self._given[factory] if factory in self._given else await super().get(factory, key)

@@ -7,21 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from webapp.domain import consumed
+from webapp.domain.consumed import CONSUMED
 from webapp.domain.errors import Fault
 from webapp.domain.faults import CONTROL, pointer, refusal, shown
 from webapp.domain.names import read_name
-from webapp.domain.signatures import ALGORITHMS, ENCODINGS, KINDS, PUBLIC_KEY, TIMED, TOLERANCE_S, UNSIGNED, public_key
+from webapp.domain.signatures import ALGORITHMS, ENCODINGS, PUBLIC_KEY, TIMED, TOLERANCE_S, UNSIGNED, public_key
+from webapp.domain.signatures import KINDS as VERIFIED
 from webapp.domain.sourcemaps import FIELDS as TEMPLATES
-from webapp.domain.sourcemaps import PRESETS, check_template
+from webapp.domain.sourcemaps import PRESETS as OF_REQUESTS
+from webapp.domain.sourcemaps import check_template
 
+KINDS = (*VERIFIED, *CONSUMED)  # of those at an address, and of those that are consumed
+PRESETS: Mapping[str, Mapping[str, str]] = {**OF_REQUESTS, **consumed.PRESETS}
 FIELDS = ("name", "kind", "event_source", "options", "mapping", "secret")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "hmac": ("header", "algorithm", "encoding", "prefix", "timestamp_header", "tolerance_s"),
     "basic": ("user",),
     **dict.fromkeys(TIMED, ("tolerance_s",)),
+    **consumed.OPTIONS,
 }
 SECRET_CHARS = (8, 500)
-THEIRS = frozenset({"stripe", "slack"})  # the sender makes the secret, after it was told the address
+THEIRS = frozenset({"stripe", "slack", *CONSUMED})  # the other side makes the secret
 NEVER_SIGNATURES = frozenset({"authorization", "cookie", "host", "content-length", "content-type"})
 
 _HEADER = re.compile(r"[A-Za-z0-9\-]{1,80}")
@@ -83,7 +90,7 @@ def read_secret(value: Any, kind: str, faults: list[Fault]) -> str | None:
 
 
 def _wrong_secret(value: Any, kind: str) -> str | None:
-    least, most = SECRET_CHARS
+    least, most = (1, SECRET_CHARS[1]) if kind in CONSUMED else SECRET_CHARS
     if kind in UNSIGNED:
         return "A source of this kind has no secret: its address is what cannot be guessed."
     if not isinstance(value, str) or not least <= len(value) <= most or CONTROL.search(value):
@@ -132,6 +139,9 @@ def _options(value: Any, kind: str, faults: list[Fault]) -> dict[str, Any]:
     if kind == "hmac":
         options = {"algorithm": "sha256", "encoding": "hex", **options}
         _check_hmac(options, faults)
+    if kind in CONSUMED:
+        consumed.check_options(kind, options, faults)
+        return options
     if kind == "basic":
         _check_user(options.get("user"), faults)
     _check_tolerance(options.get("tolerance_s", TOLERANCE_S), faults)

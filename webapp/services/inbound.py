@@ -15,6 +15,7 @@ from typing import Any
 from webapp.domain.access import Actor
 from webapp.domain.cloudevents import draft_of_cloudevent
 from webapp.domain.cloudevents_http import at_headers, mode_of, read_binary, read_structured
+from webapp.domain.consumed import CONSUMED
 from webapp.domain.errors import Forbidden, HubError, NotFound, Refused, Unauthenticated
 from webapp.domain.events import EventDraft, parse_event
 from webapp.domain.jsontext import parse_json
@@ -71,7 +72,7 @@ def find_source(rt: Runtime, token: str, *, publish: bool) -> Any:
     if len(token) <= TOKEN_CHARS and token.isascii():
         with rt.db.read() as conn:
             row = sources.find_by_token(conn, token)
-    if row is None or (row.kind == "publish") != publish:
+    if row is None or row.kind in CONSUMED or (row.kind == "publish") != publish:
         raise NotFound("There is no source at this address.")
     return row
 
@@ -97,7 +98,7 @@ def _judged(rt: Runtime, row: Any, arrival: Arrival, may_note: MayNote, take: Ca
         taken = take()
     except HubError as refused:
         if may_note(row.id):
-            _keep(rt, row, arrival, "rejected", refused.status, reason=_why(refused))
+            _keep(rt, row, arrival, "rejected", refused.status, reason=why(refused))
         raise
     accepted = taken.accepted
     if accepted is None:
@@ -114,7 +115,7 @@ def _receive(rt: Runtime, acceptor: Acceptor, row: Any, arrival: Arrival) -> Tak
         verify(row.kind, Signed(arrival.headers, arrival.body, row.options), secrets_of(rt, row), rt.clock())
     except NotGenuine as reason:
         raise Unauthenticated(str(reason)) from None
-    if draft := _cloudevent(rt, row, arrival):
+    if draft := cloudevent_of(rt, row, arrival):
         return Taken(row.kind, acceptor.accept(draft, _actor(row, arrival)))
     body = read_body(row.kind, arrival.content_type, arrival.body, max_depth=rt.settings.max_json_depth)
     if row.kind == "slack" and isinstance(body, dict) and body.get("type") == "url_verification":
@@ -142,7 +143,7 @@ def _actor(row: Any, arrival: Arrival) -> Actor:
     return Actor("system", row.id, row.name, "publisher", arrival.ip, arrival.request_id)
 
 
-def _cloudevent(rt: Runtime, row: Any, arrival: Arrival) -> EventDraft | None:
+def cloudevent_of(rt: Runtime, row: Any, arrival: Arrival) -> EventDraft | None:
     """The event of a CloudEvent, unless the source has a dialect or templates of its own."""
     mode = None if row.kind in DIALECTS or row.mapping else mode_of(arrival.content_type, set(arrival.headers))
     depth = rt.settings.max_json_depth
@@ -183,7 +184,26 @@ def _keep(
     reason: str | None = None,
     uid: str | None = None,
 ) -> None:
-    kept = {
+    kept = note_of(rt, row, arrival, verdict, status, reason=reason, uid=uid)
+    try:
+        with rt.db.write() as conn:
+            sources.keep_request(conn, kept)
+    except HubError as error:  # the event matters more than the note about its request
+        log.warning("a request of %s was not kept: %s", row.id, error.detail, extra={"action": "request_not_kept"})
+
+
+def note_of(
+    rt: Runtime,
+    row: Any,
+    arrival: Arrival,
+    verdict: str,
+    status: int,
+    *,
+    reason: str | None = None,
+    uid: str | None = None,
+) -> dict[str, Any]:
+    """What is written down of a request."""
+    return {
         "id": rt.new_id("req"),
         "source_id": row.id,
         "at": rt.clock(),
@@ -195,11 +215,6 @@ def _keep(
         "body": _clean(arrival.body[: KEPT_BODY * 4].decode("utf-8", "replace"))[:KEPT_BODY],
         "event_uid": uid,
     }
-    try:
-        with rt.db.write() as conn:
-            sources.keep_request(conn, kept)
-    except HubError as error:  # the event matters more than the note about its request
-        log.warning("a request of %s was not kept: %s", row.id, error.detail, extra={"action": "request_not_kept"})
 
 
 def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -210,7 +225,8 @@ def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _why(refused: HubError) -> str:
+def why(refused: HubError) -> str:
+    """It refused because of this, in one line."""
     first = refused.faults[0] if refused.faults else None
     if first is None or first.message == refused.detail:
         return refused.detail

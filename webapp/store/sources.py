@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row, and_, delete, func, or_, select
 
 from webapp.domain.errors import NotFound
 from webapp.store.revisions import change
-from webapp.store.tables_inbound import source_requests, sources
+from webapp.store.tables_inbound import source_connections, source_requests, sources
 
 KEPT_REQUESTS = 100
+CONSUMED_AT_ONCE = 200  # sources that one consumer process holds connections for
 SEPARATOR = "\n"  # between name and id in a cursor; a name is one line
 
 
@@ -56,6 +57,13 @@ def list_sources(conn: Connection, after: str, limit: int) -> tuple[Sequence[Row
     return rows[:limit], following
 
 
+def list_consumed(conn: Connection, kinds: Collection[str]) -> Sequence[Row[Any]]:
+    """Those of these kinds that are to be consumed now."""
+    s = sources.c
+    query = select(sources).where(s.kind.in_(kinds), s.deleted_at.is_(None), s.disabled_at.is_(None))
+    return conn.execute(query.order_by(s.id).limit(CONSUMED_AT_ONCE)).all()
+
+
 def add_source(conn: Connection, row: Mapping[str, Any]) -> None:
     """Insert."""
     conn.execute(sources.insert(), dict(row))
@@ -77,7 +85,8 @@ def keep_request(conn: Connection, row: Mapping[str, Any]) -> None:
 
 
 def forget_requests(conn: Connection, source_id: str) -> None:
-    """All of a source."""
+    """All of a source, and what is said of its connections."""
+    conn.execute(delete(source_connections).where(source_connections.c.source_id == source_id))
     conn.execute(delete(source_requests).where(source_requests.c.source_id == source_id))
 
 

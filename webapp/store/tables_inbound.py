@@ -16,7 +16,7 @@ sources = Table(
     Column("id", id_text(), primary_key=True),
     Column("name", Text, nullable=False),
     Column("token", id_text(64), nullable=False, unique=True),  # the part of the URL that cannot be guessed
-    Column("kind", id_text(16), nullable=False),  # github stripe slack standard hmac basic none publish
+    Column("kind", id_text(16), nullable=False),  # github stripe ... publish, or that of a broker: see domain/sources
     Column("options", Json, nullable=False, server_default="{}"),  # header names, tolerance, user name: nothing secret
     Column("sealed", LargeBinary),  # its secret, encrypted
     Column("previous_sealed", LargeBinary),  # the one before, while senders change over
@@ -45,6 +45,20 @@ source_requests = Table(
     Column("body", Text, nullable=False),  # its beginning
     Column("event_uid", id_text()),
     Index("ix_source_requests_source_id_id", "source_id", "id"),
+)
+
+# What each consumer process says of its connection for a source that is consumed; a row is a claim, as of seen_at.
+source_connections = Table(
+    "source_connections",
+    metadata,
+    Column("source_id", id_text(), ForeignKey("sources.id"), primary_key=True),
+    Column("worker", id_text(64), primary_key=True),
+    Column("state", id_text(12), nullable=False),  # connecting connected waiting
+    Column("error", Text),  # the last one, also after it was overcome
+    Column("error_at", Instant),
+    Column("taken", Integer, nullable=False, server_default="0"),  # messages, since the process began
+    Column("since", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
 )
 
 # Idempotency-Key: what was answered to a request, for when it is sent again.

@@ -11,8 +11,8 @@ from flask import Response
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.faults import pointer, refusal, shown
 from webapp.domain.instants import iso, iso_or_none
-from webapp.domain.signatures import ALGORITHMS, ENCODINGS, KINDS
-from webapp.domain.sources import parse_source, templates_of
+from webapp.domain.signatures import ALGORITHMS, ENCODINGS
+from webapp.domain.sources import KINDS, parse_source, templates_of
 from webapp.services import sources as service
 from webapp.services.sources import MAX_OVERLAP
 from webapp.store import sources as store
@@ -28,9 +28,12 @@ OVERLAP_S = 86_400
 
 def _read_place(text: str) -> str:
     try:
-        return urlsafe_b64decode(text.encode("ascii")).decode()
+        name = urlsafe_b64decode(text.encode("ascii")).decode()
     except ValueError:
-        raise ValueError("This is not next_after of an answer; begin again without it.") from None
+        name = "\x00"
+    if not name.isprintable():  # no name is like that, and PostgreSQL would not even compare with a NUL
+        raise ValueError("This is not next_after of an answer; begin again without it.")
+    return name
 
 
 AFTER = Param("after", _read_place, "Where to go on: next_after of an answer.", default="")

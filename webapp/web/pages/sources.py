@@ -16,8 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.domain.errors import Conflict, Fault, NotFound, Refused
 from webapp.domain.signatures import ALGORITHMS, ENCODINGS, TOLERANCE_S
-from webapp.domain.sourcemaps import PRESETS
-from webapp.domain.sources import OPTIONS, THEIRS, SourceDraft, parse_source, templates_of
+from webapp.domain.sources import OPTIONS, PRESETS, THEIRS, SourceDraft, parse_source, templates_of
 from webapp.services import sources as service
 from webapp.services.sources import Made
 from webapp.store import sources as store

@@ -50,6 +50,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_idempotency_keys_expires_at", "idempotency_keys", ["expires_at"], unique=False)
     op.create_table(
+        "marks",
+        sa.Column("id", _id(32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("minute", sa.Integer(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("actor_kind", _id(16), nullable=False),
+        sa.Column("actor_name", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_marks")),
+    )
+    op.create_index("ux_marks_minute_title", "marks", ["minute", "title"], unique=True)
+    op.create_table(
         "samples",
         sa.Column("id", _id(32), nullable=False),
         sa.Column("type", _id(128), nullable=False),
@@ -131,6 +142,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_source_requests")),
     )
     op.create_index("ix_source_requests_source_id_id", "source_requests", ["source_id", "id"], unique=False)
+    op.create_table(
+        "source_connections",
+        sa.Column("source_id", _id(32), nullable=False),
+        sa.Column("worker", _id(64), nullable=False),
+        sa.Column("state", _id(12), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error_at", sa.BigInteger(), nullable=True),
+        sa.Column("taken", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_source_connections_source_id_sources")),
+        sa.PrimaryKeyConstraint("source_id", "worker", name=op.f("pk_source_connections")),
+    )
     op.create_table(
         "subscription_versions",
         sa.Column("subscription_id", _id(32), nullable=False),
@@ -316,12 +340,15 @@ def downgrade() -> None:
     op.drop_table("subscription_versions")
     op.drop_index("ix_source_requests_source_id_id", table_name="source_requests")
     op.drop_table("source_requests")
+    op.drop_table("source_connections")
     op.drop_table("event_type_versions")
     op.drop_table("event_faults")
     op.drop_table("sources")
     op.drop_table("secrets")
     op.drop_index("ix_samples_type_id", table_name="samples")
     op.drop_table("samples")
+    op.drop_index("ux_marks_minute_title", table_name="marks")
+    op.drop_table("marks")
     op.drop_index("ix_idempotency_keys_expires_at", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
     op.drop_table("event_types")
