@@ -22,6 +22,7 @@ from webapp.web.pages import (
     event_types,
     events,
     explain,
+    keys,
     needs,
     notifications,
     overview,
@@ -48,7 +49,7 @@ from webapp.web.pages import (
 
 PAGES = (
     overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, subscription_history, subscription_transform, backtest,
-    event_types, event_type_edit, notifications, workers, performance, audit, schedules, sources, settings_pages, secrets, api_docs, session, setup, problems,
+    event_types, event_type_edit, notifications, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, setup, problems,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,8 +18,11 @@ from flask.cli import AppGroup
 from webapp import cli_rules
 from webapp.cli_words import me, told
 from webapp.domain.events import parse_event
+from webapp.domain.instants import iso
 from webapp.domain.jsontext import parse_json, to_text
+from webapp.domain.key_limits import KeyLimits
 from webapp.domain.pauses import parse_pause, parse_resume
+from webapp.domain.retry import parse_duration
 from webapp.domain.subscriptions import parse_subscription
 from webapp.services import accounts, demo
 from webapp.services import subscriptions as rules
@@ -194,7 +198,7 @@ def resume_rule(subscription_id: str, pace: float | None) -> None:
 
 @users.command("create")
 @click.argument("username")
-@click.option("--role", type=click.Choice(accounts.USER_ROLES), default="operator", show_default=True)
+@click.option("--role", type=click.Choice(accounts.USER_ROLES), default="developer", show_default=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
 @told
 def create_user(username: str, role: str, password_stdin: bool) -> None:
@@ -229,10 +233,27 @@ def list_users() -> None:
 @click.argument("name")
 @click.option("--role", type=click.Choice(accounts.KEY_ROLES), default="publisher", show_default=True)
 @click.option("--rate-limit", type=int, help="Requests a minute; as many as the setting allows when left out.")
+@click.option("--scope", "scopes", multiple=True, help="Only this verb of its role; may be repeated.")
+@click.option("--type", "types", multiple=True, help="It may publish only these types: order.*; may be repeated.")
+@click.option("--source", "sources", multiple=True, help="It may name only these sources; may be repeated.")
+@click.option("--days", type=click.IntRange(1, 3650), help="It expires after so many days.")
+@click.option("--no-payloads", is_flag=True, help="Hide payloads from it.")
 @told
-def create_key(name: str, role: str, rate_limit: int | None) -> None:
+def create_key(
+    name: str,
+    role: str,
+    rate_limit: int | None,
+    scopes: tuple[str, ...],
+    types: tuple[str, ...],
+    sources: tuple[str, ...],
+    days: int | None,
+    no_payloads: bool,
+) -> None:
     """Create an API key; prints the secret, which is never shown again."""
-    key_id, secret = accounts.create_key(get_runtime(), me(), name, role, rate_limit)
+    rt = get_runtime()
+    expires_at = rt.clock() + timedelta(days=days) if days else None
+    limits = KeyLimits(scopes or None, types or None, sources or None, not no_payloads, expires_at)
+    key_id, secret = accounts.create_key(rt, me(), name, role, rate_limit, limits)
     click.echo(f"{key_id} ({role}): keep this secret, it is not shown again", err=True)
     click.echo(secret)
 
@@ -254,6 +275,21 @@ def limit_key(key_id: str, rate_limit: int | None) -> None:
     """Let a key make REQUESTS a minute; without a number, as many as the setting allows."""
     accounts.limit_key(get_runtime(), me(), key_id, rate_limit)
     click.echo("as the setting says" if rate_limit is None else f"{rate_limit} requests a minute")
+
+
+@keys.command("rotate")
+@click.argument("key_id", metavar="ID")
+@click.option("--overlap", default="24h", show_default=True, help="How long the old secret serves on; 0s: not at all.")
+@told
+def rotate_key(key_id: str, overlap: str) -> None:
+    """Give a key another secret; prints it, and it is never shown again."""
+    try:
+        period = parse_duration(overlap)
+    except ValueError as error:
+        raise click.UsageError(f"--overlap: {error}") from None
+    secret, until = accounts.rotate_key(get_runtime(), me(), key_id, period)
+    click.echo(f"the old secret {'is refused now' if until is None else f'serves until {iso(until)}'}", err=True)
+    click.echo(secret)
 
 
 @keys.command("revoke")

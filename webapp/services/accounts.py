@@ -1,4 +1,4 @@
-"""Users, API keys and the link that makes the first administrator. Every change is audited in its own transaction.
+"""Users and the link that makes the first administrator. Every change is audited in its own transaction.
 
 A secret (password, key, link) is handed back once, by the call that makes it, and never stored, logged or audited.
 """
@@ -9,34 +9,30 @@ import re
 import secrets
 import unicodedata
 from datetime import timedelta
-from hashlib import sha256
-from typing import Any, get_args
+from typing import Any
 
 from sqlalchemy import Connection
 
-from webapp.domain.access import SYSTEM, Actor, Role
+from webapp.domain.access import SYSTEM, Actor
 from webapp.domain.errors import Conflict, Fault, Forbidden, NotFound, Refused
 from webapp.runtime import Runtime
 from webapp.services import trail
+from webapp.services.fingerprints import fingerprint as fingerprint
+from webapp.services.keys import KEY_PREFIX as KEY_PREFIX
+from webapp.services.keys import KEY_ROLES as KEY_ROLES
+from webapp.services.keys import create_key as create_key
+from webapp.services.keys import limit_key as limit_key
+from webapp.services.keys import list_keys as list_keys
+from webapp.services.keys import revoke_key as revoke_key
+from webapp.services.keys import rotate_key as rotate_key
 from webapp.services.passwords import check_password, hash_password, verify_password
-from webapp.services.preferences import preferences as preferences
-from webapp.services.preferences import save_preferences as save_preferences
 from webapp.store import accounts
 from webapp.store.audit import Target
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 USER_ROLES: tuple[str, ...] = ("viewer", "operator", "developer", "admin")
-KEY_ROLES: tuple[str, ...] = get_args(Role)
-KEY_PREFIX = "sbx_"
-KEY_NAME_CHARS = 80
-MAX_RATE_LIMIT = 1_000_000
 LINK_LIFE = timedelta(hours=24)
 FIRST_ADMIN = "first-admin"
-
-
-def fingerprint(secret: str) -> str:
-    """SHA-256 in hex: enough for secrets of 256 random bits, and fast enough for every request."""
-    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def clean_username(text: str) -> str:
@@ -149,70 +145,6 @@ def _user_but_last_admin(conn: Connection, user_id: str, *, keeps_admin: bool) -
     if not keeps_admin and admins == [user_id]:
         raise Conflict("This is the last administrator; make another user administrator first.")
     return user
-
-
-# API keys
-
-
-def create_key(rt: Runtime, actor: Actor, name: str, role: str, rate_limit: int | None = None) -> tuple[str, str]:
-    """A new key: ``(id, secret)``. The secret is shown now and can never be shown again.
-
-    ``rate_limit`` is in requests a minute; None: as many as the setting allows.
-    """
-    _demand(actor)
-    name = name.strip()
-    if not 1 <= len(name) <= KEY_NAME_CHARS or not name.isprintable():
-        fault = Fault("/name", "length", f"Use 1 to {KEY_NAME_CHARS} printable characters.")
-        raise Refused("invalid-key", "The API key cannot be created like this.", faults=[fault])
-    _check_role(role, KEY_ROLES)
-    _check_rate_limit(rate_limit)
-    key_id, secret = rt.new_id("key"), KEY_PREFIX + secrets.token_urlsafe(32)
-    with rt.db.write() as conn:
-        accounts.add_key(
-            conn,
-            {
-                "id": key_id,
-                "name": name,
-                "hint": secret[:8],
-                "secret_hash": fingerprint(secret),
-                "role": role,
-                "created_at": rt.clock(),
-                "created_by": f"{actor.kind}:{actor.id}"[:64],
-                "rate_limit": rate_limit,
-            },
-        )
-        details = {"role": role} | ({} if rate_limit is None else {"rate_limit": rate_limit})
-        _note(rt, conn, actor, "api_key.created", "api_key", key_id, name, details)
-    return key_id, secret
-
-
-def limit_key(rt: Runtime, actor: Actor, key_id: str, rate_limit: int | None) -> None:
-    """Give a key another limit, or with None that of the setting; it holds within a second."""
-    _demand(actor)
-    _check_rate_limit(rate_limit)
-    with rt.db.write() as conn:
-        row = accounts.limit_key(conn, key_id, rate_limit)
-        _note(rt, conn, actor, "api_key.limited", "api_key", key_id, row.name, {"rate_limit": rate_limit})
-
-
-def _check_rate_limit(rate_limit: int | None) -> None:
-    if rate_limit is not None and not 1 <= rate_limit <= MAX_RATE_LIMIT:
-        fault = Fault("/rate_limit", "out-of-range", f"Use 1 to {MAX_RATE_LIMIT:,} requests a minute, or none.")
-        raise Refused("invalid-key", "The API key cannot have this limit.", faults=[fault])
-
-
-def revoke_key(rt: Runtime, actor: Actor, key_id: str) -> None:
-    """From now on (within a second, in every web process) the key is refused."""
-    _demand(actor)
-    with rt.db.write() as conn:
-        row = accounts.revoke_key(conn, key_id, rt.clock())
-        _note(rt, conn, actor, "api_key.revoked", "api_key", key_id, row.name)
-
-
-def list_keys(rt: Runtime) -> list[Any]:
-    """Rows of ``api_keys``, newest first, revoked ones too."""
-    with rt.db.read() as conn:
-        return list(accounts.list_keys(conn))
 
 
 # The first administrator

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from webapp.domain.access import Actor, Role
 from webapp.domain.errors import HubError, Unavailable
 from webapp.domain.ids import first_id_at
+from webapp.domain.key_limits import UNLIMITED, KeyLimits
 from webapp.runtime import Runtime
 from webapp.services import trail
 from webapp.services.accounts import clean_username, fingerprint
@@ -173,6 +174,27 @@ class Key:
     name: str
     role: Role
     rate_limit: int | None = None  # requests a minute, when it has a limit of its own
+    limits: KeyLimits = UNLIMITED
+
+    def acting(self, ip: str, request_id: str) -> Actor:
+        """Who asks when this key is sent."""
+        return Actor(
+            "key",
+            self.id,
+            self.name,
+            self.role,
+            ip,
+            request_id,
+            sees_payloads=self.limits.sees_payloads,
+            scopes=self.limits.scopes,
+            event_types=self.limits.event_types,
+            sources=self.limits.sources,
+        )
+
+
+def _key_of(row: Any) -> Key:
+    lists = (None if one is None else tuple(one) for one in (row.scopes, row.event_types, row.sources))
+    return Key(row.id, row.name, row.role, row.rate_limit, KeyLimits(*lists, row.sees_payloads, row.expires_at))
 
 
 class KeyRing:
@@ -190,13 +212,13 @@ class KeyRing:
         if found is not None and now - found[0] < KEY_CACHE_S:
             return found[1]
         with self._rt.db.read() as conn:
-            row = accounts.find_key(conn, fingerprint(secret))
+            row = accounts.find_key(conn, fingerprint(secret), self._rt.clock())
         if row is None:
             self._known.pop(secret, None)
             return None
         if len(self._known) >= KEYS_CACHED:
             self._known.clear()
-        key = Key(row.id, row.name, row.role, row.rate_limit)
+        key = _key_of(row)
         self._known[secret] = (now, key)
         if row.last_used_at is not None:
             self._touched.setdefault(key.id, row.last_used_at)

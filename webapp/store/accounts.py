@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.domain.errors import Conflict, NotFound
@@ -128,16 +128,46 @@ def add_key(conn: Connection, row: Mapping[str, Any]) -> None:
     conn.execute(api_keys.insert(), dict(row))
 
 
-def find_key(conn: Connection, secret_hash: str) -> Row[Any] | None:
-    """The key of that hash, unless it was revoked."""
+def find_key(conn: Connection, secret_hash: str, now: datetime) -> Row[Any] | None:
+    """The key whose secret, or the one before it while that serves, has that hash; None when it was revoked or expired."""
+    key = api_keys.c
+    before = and_(key.previous_hash == secret_hash, key.previous_until > now)
     return conn.execute(
-        select(api_keys).where(api_keys.c.secret_hash == secret_hash, api_keys.c.revoked_at.is_(None))
+        select(api_keys).where(
+            or_(key.secret_hash == secret_hash, before),
+            key.revoked_at.is_(None),
+            or_(key.expires_at.is_(None), key.expires_at > now),
+        )
     ).one_or_none()
 
 
-def list_keys(conn: Connection, limit: int = 1000) -> Sequence[Row[Any]]:
-    """All keys, newest first; revoked ones too."""
-    return conn.execute(select(api_keys).order_by(api_keys.c.id.desc()).limit(limit)).all()
+def get_key(conn: Connection, key_id: str) -> Row[Any]:
+    """By id, revoked or not. Raises ``NotFound``."""
+    row = conn.execute(select(api_keys).where(api_keys.c.id == key_id)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such API key.")
+    return row
+
+
+def lock_key(conn: Connection, key_id: str) -> Row[Any]:
+    """A key in force, locked. Raises ``NotFound`` or, when it was revoked, ``Conflict``."""
+    row = conn.execute(select(api_keys).where(api_keys.c.id == key_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound("There is no such API key.")
+    if row.revoked_at is not None:
+        raise Conflict("This API key is revoked.")
+    return row
+
+
+def change_key(conn: Connection, key_id: str, values: Mapping[str, Any]) -> None:
+    """Set columns of a key that is locked."""
+    conn.execute(update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)).values(**values))
+
+
+def list_keys(conn: Connection, limit: int = 1000, before: str = "") -> Sequence[Row[Any]]:
+    """Keys, newest first; revoked ones too."""
+    found = select(api_keys).order_by(api_keys.c.id.desc()).limit(limit)
+    return conn.execute(found.where(api_keys.c.id < before) if before else found).all()
 
 
 def revoke_key(conn: Connection, key_id: str, now: datetime) -> Row[Any]:

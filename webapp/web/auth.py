@@ -129,7 +129,7 @@ def _actor_of_machine() -> Actor | None:
         g.limit = limit
     if keys.is_stale(key):
         _touch_later(keys, key)
-    return Actor("key", key.id, key.name, key.role, asked.remote_addr or "", asked.environ.get(ID, ""))
+    return key.acting(asked.remote_addr or "", asked.environ.get(ID, ""))
 
 
 def _spend(actor: Actor, limit: int) -> None:

@@ -21,6 +21,7 @@ from webapp.web.api import (
     events,
     explain,
     health,
+    keys,
     needs,
     reroute,
     rules,
@@ -50,6 +51,7 @@ TAGS = (
     {"name": "event-types", "description": "The catalog: what events look like, who owns them."},
     {"name": "bulk", "description": "Retry, re-run, cancel or replay everything that matches, in the background."},
     {"name": "sources", "description": "Addresses for senders that speak their own dialect."},
+    {"name": "keys", "description": "The keys of programs, for administrators."},
     {"name": "health", "description": "For load balancers and monitoring."},
 )
 PROBLEM: dict[str, Any] = {
@@ -195,6 +197,7 @@ def _schemas() -> dict[str, Any]:
         secrets,
         backtest,
         health,
+        keys,
         bulk,
         reroute,
         rules,
@@ -202,7 +205,7 @@ def _schemas() -> dict[str, Any]:
         needs,
     ):
         schemas |= module.SCHEMAS
-    for noun in ("Event", "EventType", "Delivery", "Error", "Subscription", "Schedule", "Secret", "Bulk", "BulkError"):
+    for noun in ("Event", "EventType", "Delivery", "Error", "Subscription", "Schedule", "Secret", "Key", "Bulk", "BulkError"):
         schemas[f"{noun}List"] = _list_of(noun)
     return schemas
 
