@@ -13,12 +13,13 @@ from datetime import datetime
 
 from jobs.clockwatch import ClockWatch
 from jobs.errands import Errands
+from jobs.postman import Postman
 from jobs.stopping import Stop, end_process
 from jobs.worker import introduce
 from webapp.domain.errors import HubError, Unavailable
 from webapp.logs import configure_logging
 from webapp.runtime import Runtime, build_runtime
-from webapp.services import flow_upkeep, gatekeeper, presence, schedules, upkeep
+from webapp.services import flow_upkeep, gatekeeper, gauges, presence, schedules, upkeep
 from webapp.services.accept import Acceptor
 from webapp.services.presence import Presence
 from webapp.settings import load_settings
@@ -27,6 +28,7 @@ log = logging.getLogger("jobs.beat")  # it runs as __main__
 
 PRUNE_S = 60.0
 GATHER_S = 5.0
+NOTE_S = 10.0
 GATE_S = 0.05  # a throttle of a very short period is asked this often at most
 
 
@@ -40,6 +42,7 @@ class Beat:
         self._next_gate: datetime | None = None
         self._recovering_until = 0.0
         self._pruned = self._gathered = self._signed = float("-inf")
+        self._noted = monotonic()  # the workers start beside the beat: give them time to arrive
 
     def pulse(self) -> None:
         """Everything that is to be done now. One step that fails does not keep the others from being done."""
@@ -56,6 +59,9 @@ class Beat:
         if now - self._gathered >= GATHER_S:
             self._gathered = now
             self._attempt("gather", lambda: flow_upkeep.gather(self._rt))
+        if now - self._noted >= NOTE_S:
+            self._noted = now
+            self._attempt("note", lambda: gauges.note(self._rt))
         self.gate()
         self._attempt("ring", lambda: upkeep.ring_due(self._rt))
         self._attempt("tick", lambda: schedules.tick(self._rt, self._acceptor))
@@ -94,8 +100,9 @@ def main() -> int:
     stop = Stop()
     rt = build_runtime(settings)
     me = introduce(rt, "beat")
-    beat, errands = Beat(rt, me), Errands(rt, me.name)
+    beat, errands, postman = Beat(rt, me), Errands(rt, me.name), Postman(rt)
     errands.start()
+    postman.start()
     pulse_at = time.monotonic()
     while not stop.asked.wait(beat.wait_s()):
         if time.monotonic() < pulse_at:
@@ -104,6 +111,7 @@ def main() -> int:
         pulse_at = time.monotonic() + settings.sweep_s - GATE_S
         beat.pulse()
     errands.stop()
+    postman.stop()
     try:
         presence.leave(rt, me)
     except HubError as error:

@@ -96,10 +96,11 @@ def list_workers(conn: Connection, now: datetime) -> tuple[WorkerRow, ...]:
 def list_lanes(conn: Connection, workers: tuple[WorkerRow, ...], now: datetime) -> tuple[LaneRow, ...]:
     """Depth and oldest due row of each lane, and the live workers that serve it."""
     live = [worker.kind for worker in workers if worker.state != "lost"]
-    return tuple(_lane(conn, lane, live.count(KIND_OF_LANE[lane]), now) for lane in LANES)
+    return tuple(read_lane(conn, lane, live.count(KIND_OF_LANE[lane]), now) for lane in LANES)
 
 
-def _lane(conn: Connection, lane: str, workers: int, now: datetime) -> LaneRow:
+def read_lane(conn: Connection, lane: str, workers: int, now: datetime) -> LaneRow:
+    """Depth and oldest due row of one lane."""
     d = t.deliveries.c
     due = select(d.due_at).where(d.lane == lane, d.due_at <= now, OPEN_STATES)
     oldest = conn.execute(due.order_by(d.due_at, d.id).limit(1)).scalar_one_or_none()

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, delete, or_, select
 from webapp.store.counters import minute_of
 from webapp.store.idempotency import drop_expired as drop_expired_answers
 from webapp.store.intake import drop_outdated_quotas
+from webapp.store.marks import drop_marks
+from webapp.store.notifications import drop_old_notifications
 from webapp.store.tables import bulk_errors, bulk_operations, counters, one_time_links, sessions, workers
 
 COUNTERS_KEPT = timedelta(days=8)
@@ -17,7 +19,7 @@ OPERATIONS_AT_ONCE = 50
 
 
 def drop_outdated(conn: Connection, now: datetime) -> None:
-    """Ended sessions, links that ran out, counters older than eight days, quotas and kept answers whose time is over."""
+    """Ended sessions, links that ran out, counters and marks older than eight days, quotas and kept answers whose time is over."""
     conn.execute(delete(sessions).where(sessions.c.expires_at < now))
     conn.execute(
         delete(one_time_links).where(
@@ -25,9 +27,11 @@ def drop_outdated(conn: Connection, now: datetime) -> None:
         )
     )
     conn.execute(delete(counters).where(counters.c.minute < minute_of(now - COUNTERS_KEPT)))
+    drop_marks(conn, now - COUNTERS_KEPT)
     drop_outdated_quotas(conn, now)
     drop_expired_answers(conn, now)
     drop_bulk_operations(conn, now - OPERATIONS_KEPT)
+    drop_old_notifications(conn, now)
 
 
 def drop_bulk_operations(conn: Connection, before: datetime, limit: int = OPERATIONS_AT_ONCE) -> list[str]:

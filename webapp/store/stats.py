@@ -1,6 +1,6 @@
 """Numbers over time, from the per-minute counters: throughput, success, waiting and running times.
 
-Every read is a range over the primary key of ``counters``, at most a day wide; the deliveries themselves
+Every read is a range over the primary key of ``counters``, at most a week wide; the deliveries themselves
 are never scanned for a chart.
 """
 
@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 from webapp.domain.histogram import quantile
 from webapp.store import tables as t
 from webapp.store.counters import minute_of
+from webapp.store.gauges import GAUGES
 
 SUBSCRIPTIONS_SHOWN = 50
 TIMES = ("wait", "run")
@@ -48,12 +49,15 @@ class Window:
         return datetime.fromtimestamp((self.start + slot * self.step) * 60, UTC)
 
 
+RANGES = {"1h": (60, 1), "6h": (72, 5), "24h": (96, 15), "7d": (84, 120)}  # name -> slots, minutes of each
+
+
 def window_of(name: str, now: datetime) -> Window:
-    """``hour`` (60 slots of a minute) or ``day`` (96 slots of a quarter of an hour)."""
-    minute = minute_of(now)
-    slots, step = (96, 15) if name == "day" else (60, 1)
+    """The window of that name; what is not in ``RANGES`` is the hour."""
+    name = name if name in RANGES else "1h"
+    minute, (slots, step) = minute_of(now), RANGES[name]
     last = minute // step
-    return Window("day" if name == "day" else "hour", (last - slots + 1) * step, slots, step, minute)
+    return Window(name, (last - slots + 1) * step, slots, step, minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,20 @@ class Slot:
     skipped: int = 0
     wait: Quantiles = Quantiles()
     run: Quantiles = Quantiles()
+    oldest_s: float | None = None  # the longest that a due delivery had waited; None: nobody looked
+    due: int | None = None  # at most
+    workers: int | None = None  # at least
 
     @property
     def ended(self) -> int:
         """Deliveries that came to an end."""
         return self.succeeded + self.dead + self.skipped
+
+    @property
+    def success(self) -> float | None:
+        """Share of what ended well, of what ended well or dead."""
+        judged = self.succeeded + self.dead
+        return None if judged == 0 else self.succeeded / judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +147,13 @@ class Performance:
 
 
 def read_performance(conn: Connection, window: Window) -> Performance:
-    """Series, totals and per-subscription numbers of the window, in four statements."""
+    """Series, totals and per-subscription numbers of the window, in five statements."""
     counts, times = _counts(conn, window), _times(conn, window)
     by_subject = _times_by_subject(conn, window)
     subjects, more = _subscriptions(conn, window, by_subject)
     return Performance(
         window,
-        _slots(window, counts, times),
+        _slots(window, counts, times, _gauges(conn, window)),
         _totals(counts),
         _quantiles(_merged(found for (_, measure), found in times.items() if measure == "wait")),
         _quantiles(_merged(found for (_, measure), found in times.items() if measure == "run")),
@@ -162,7 +175,7 @@ def _counts(conn: Connection, window: Window) -> dict[tuple[int, str], int]:
     c, slot = t.counters.c, _slot(window)
     query = (
         select(slot, c.measure, func.sum(c.n).label("n"))
-        .where(_in(window), c.measure.not_in(TIMES))
+        .where(_in(window), c.measure.not_in(TIMES + GAUGES))
         .group_by(slot, c.measure)
     )
     return {(int(row.slot), row.measure): int(row.n) for row in conn.execute(query)}
@@ -179,6 +192,17 @@ def _times(conn: Connection, window: Window) -> dict[tuple[int, str], dict[int, 
     for row in conn.execute(query):
         found[int(row.slot), row.measure][row.bucket] = int(row.n)
     return found
+
+
+def _gauges(conn: Connection, window: Window) -> dict[tuple[int, str], tuple[int, int]]:
+    """The least and the most of each slot."""
+    c, slot = t.counters.c, _slot(window)
+    query = (
+        select(slot, c.measure, func.min(c.n).label("least"), func.max(c.n).label("most"))
+        .where(_in(window), c.measure.in_(GAUGES))
+        .group_by(slot, c.measure)
+    )
+    return {(int(row.slot), row.measure): (int(row.least), int(row.most)) for row in conn.execute(query)}
 
 
 def _times_by_subject(conn: Connection, window: Window) -> dict[tuple[str, str], dict[int, int]]:
@@ -223,13 +247,23 @@ def _first(found: Mapping[tuple[str, str], Histogram], subject: str, measure: st
 
 
 def _slots(
-    window: Window, counts: Mapping[tuple[int, str], int], times: Mapping[tuple[int, str], Histogram]
+    window: Window,
+    counts: Mapping[tuple[int, str], int],
+    times: Mapping[tuple[int, str], Histogram],
+    gauges: Mapping[tuple[int, str], tuple[int, int]],
 ) -> tuple[Slot, ...]:
+    def gauge(i: int, name: str, end: int) -> int | None:
+        found = gauges.get((i, name))
+        return None if found is None else found[end]
+
     return tuple(
         Slot(
             at=window.at(i),
             wait=_quantiles(times.get((i, "wait"), {})),
             run=_quantiles(times.get((i, "run"), {})),
+            oldest_s=None if (oldest := gauge(i, "oldest", 1)) is None else oldest / 1000,
+            due=gauge(i, "due", 1),
+            workers=gauge(i, "workers", 0),
             **{name: counts.get((i, name), 0) for name in ("accepted", "succeeded", "failed", "dead", "skipped")},
         )
         for i in range(window.slots)

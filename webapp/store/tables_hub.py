@@ -46,6 +46,19 @@ counters = Table(
     sqlite_with_rowid=False,  # the key is the table: a range of minutes is read in one go
 )
 
+# What happened around the hub, such as a deploy: a line on the charts. Many processes tell of one: it is kept once a minute.
+marks = Table(
+    "marks",
+    metadata,
+    Column("id", id_text(), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("minute", Integer, nullable=False),  # of ``at``, since 1970
+    Column("title", Text, nullable=False),
+    Column("actor_kind", id_text(16), nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Index("ux_marks_minute_title", "minute", "title", unique=True),
+)
+
 notifications = Table(
     "notifications",
     metadata,
