@@ -154,5 +154,10 @@ SCHEMAS: dict[str, Any] = {
             "hidden": {"type": "boolean", "description": "What differs is hidden."},
         },
     },
-    "RulesExport": {"type": "string", "description": "YAML: version and rules."},
+    "RulesExport": {
+        "type": "object",
+        "required": ["version", "rules"],
+        "additionalProperties": False,
+        "properties": {"version": {"type": "integer"}, "rules": {"type": "array", "items": {"type": "object"}}},
+    },
 }
