@@ -26,7 +26,9 @@ from webapp.web.pages import (
     needs,
     notifications,
     overview,
+    palette,
     performance,
+    preferences,
     problems,
     reroute,
     schedules,
@@ -34,6 +36,7 @@ from webapp.web.pages import (
     session,
     setup,
     sources,
+    styleguide,
     submit,
     subscription_edit,
     subscription_flow,
@@ -49,7 +52,7 @@ from webapp.web.pages import (
 
 PAGES = (
     overview, events, explain, submit, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, subscription_history, subscription_transform, backtest,
-    event_types, event_type_edit, notifications, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, setup, problems,
+    event_types, event_type_edit, notifications, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, setup, problems, palette, preferences, styleguide,
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from flask import Flask
 from markupsafe import Markup, escape
 
+from webapp.domain.preferences import Preferences
 from webapp.domain.reasons import reason_in_words
 
 SHOWN_CHARS = 100_000  # of a JSON text; the rest is left to the JSON link
@@ -122,9 +123,12 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def exact(at: datetime | None) -> str:
-    """``2026-11-23 14:02:08.412 UTC``."""
-    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} UTC"
+def exact(at: datetime | None, zone: str = "UTC") -> str:
+    """``2026-11-23 14:02:08.412 UTC``, or as clocks in that time zone show it."""
+    if at is None:
+        return "–"
+    there = at.astimezone(ZoneInfo(zone))
+    return f"{there:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} {there:%Z}"
 
 
 def wall(at: datetime, time_zone: str) -> str:
@@ -132,9 +136,18 @@ def wall(at: datetime, time_zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(time_zone)):%a %d %b %Y, %H:%M}"
 
 
-def clock(at: datetime) -> str:
-    """``14:02:08``, in UTC."""
-    return f"{at.astimezone(UTC):%H:%M:%S}"
+def clock(at: datetime, zone: str = "UTC") -> str:
+    """``14:02:08``, in UTC or that time zone."""
+    return f"{at.astimezone(ZoneInfo(zone)):%H:%M:%S}"
+
+
+def stamp(at: datetime, now: datetime, zone: str) -> str:
+    """``14:02:08`` today, ``23 Nov, 14:02:08`` this year, else ``23 Nov 2025, 14:02:08``."""
+    there, today = at.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    if there.date() == today.date():
+        return f"{there:%H:%M:%S}"
+    year = "" if there.year == today.year else f" {there.year}"
+    return f"{there.day} {there:%b}{year}, {there:%H:%M:%S}"
 
 
 def clock_and_day(at: datetime) -> str:
@@ -192,10 +205,12 @@ def state_tone(state: str) -> str:
     return _TONES.get(state, state)
 
 
-def install(app: Flask, clock_of: Callable[[], datetime]) -> None:
-    """Register everything; ``clock_of`` gives now."""
+def install(app: Flask, clock_of: Callable[[], datetime], chosen: Callable[[], Preferences]) -> None:
+    """Register everything; ``clock_of`` gives now, ``chosen`` how whoever asks wants to be told times."""
 
     def ago(at: datetime) -> str:
+        if chosen().times != "relative":
+            return stamp(at, clock_of(), chosen().shown_zone)
         seconds = (clock_of() - at).total_seconds()
         return "just now" if seconds < 1 else f"{rough(seconds)} ago"
 
@@ -208,8 +223,8 @@ def install(app: Flask, clock_of: Callable[[], datetime]) -> None:
 
     filters: dict[str, Callable[..., Any]] = {
         "duration": duration, "rough": rough, "bytes": size, "number": number, "capped": capped, "iso": iso,
-        "exact": exact, "axis": axis, "sender": sender, "clock": clock, "wall": wall, "clock_and_day": clock_and_day, "json_tokens": json_tokens, "ago": ago, "until": until, "since": since,
+        "exact": lambda at: exact(at, chosen().shown_zone), "here": lambda at: clock(at, chosen().shown_zone), "axis": axis, "sender": sender, "clock": clock, "wall": wall, "clock_and_day": clock_and_day, "json_tokens": json_tokens, "ago": ago, "until": until, "since": since,
         "reason": reason_in_words,
     }  # fmt: skip
     app.jinja_env.filters.update(filters)
-    app.jinja_env.globals["state_tone"] = state_tone
+    app.jinja_env.globals.update(state_tone=state_tone, preferences=chosen)

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template
 from flask_htmx import HTMX
 
 from webapp.domain.access import Actor
@@ -21,6 +21,8 @@ from webapp.store.paging import COUNT_CAP
 from webapp.web import filters
 from webapp.web.auth import find_actor
 from webapp.web.context import get_runtime
+from webapp.web.navigation import crumbs_of, is_here, places_for
+from webapp.web.preferences import present_preferences
 
 htmx = HTMX()
 
@@ -36,13 +38,15 @@ class NavCount:
 def init_render(app: Flask) -> None:
     """Filters, globals and the context that every template has."""
     htmx.init_app(app)
-    filters.install(app, lambda: get_runtime().clock())
+    filters.install(app, lambda: get_runtime().clock(), present_preferences)
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
         nav_count=nav_count,
         nav_counts=_nav_counts,
-        is_here=_is_here,
+        is_here=is_here,
+        nav_places=lambda: places_for(_actor()),
+        crumbs_here=crumbs_of,
         server_now=lambda: filters.iso(get_runtime().clock()),
     )
     app.context_processor(_context)
@@ -109,11 +113,6 @@ def _read_nav_counts() -> NavCounts | None:
             return feed_events.nav_counts(conn, user_id=actor.id, now=rt.clock())
     except HubError:
         return None
-
-
-def _is_here(href: str) -> bool:
-    path = request.path
-    return path == href or (href != "/" and path.startswith(href + "/"))
 
 
 def _actor() -> Actor | None:
