@@ -119,6 +119,8 @@ class Supervisor:
             yield Child(f"worker-{n + 1}", [*python, "jobs.worker"], self._env, ROOT)
         for n in range(self._settings.isolated_workers):
             yield Child(f"isolated-{n + 1}", [*python, "jobs.worker", "--isolated"], self._env, ROOT)
+        for n in range(self._settings.consumers):
+            yield Child(f"consumer-{n + 1}", [*python, "jobs.consumer", "--slot", str(n + 1)], self._env, ROOT)
         yield Child("beat", [*python, "jobs.beat"], self._env, ROOT)
 
     def _renew_workers(self, changed: Sequence[Path]) -> None:
@@ -147,7 +149,7 @@ class Supervisor:
         family, hurried = self._family, self._is_hurried
         family.stop(family["web"], WEB_STOP_S, hurried)
         family.stop(
-            [*family["worker"], *family["isolated"], *family["beat"]],
+            [*family["worker"], *family["isolated"], *family["consumer"], *family["beat"]],
             self._settings.shutdown_grace_s + WORKER_EXTRA_S,
             hurried,
         )
@@ -204,6 +206,7 @@ def _run(settings: Settings) -> None:
     if directory_problem(settings):
         _check(settings)
     names = [HUB, "web", "redis", f"worker-{settings.workers}", f"isolated-{settings.isolated_workers}"]
+    names += [f"consumer-{settings.consumers}"] if settings.consumers else []
     console = Console(sys.stdout, as_json=settings.log_format == "json", width=max(map(len, names)))
     with take_lock(settings.var_dir):
         _check(settings)  # after the lock: a hub that is ending still holds the port

@@ -65,6 +65,7 @@ class Settings:
     web_threads: int = _setting(64, "Threads of one web process; a browser tab holds one.", least=2, most=1024)
     workers: int = _setting(1, "Worker processes for ordinary handlers.", most=64)
     isolated_workers: int = _setting(1, "Worker processes for isolated handlers.", most=64)
+    consumers: int = _setting(0, "Processes that consume sources from brokers.", most=64)
     concurrency: int = _setting(100, "Deliveries that one worker runs at a time.", least=1, most=10_000)
     claim_batch: int = _setting(500, "Deliveries that one claim takes at most.", least=1, most=10_000)
 

@@ -48,6 +48,11 @@ class MqttClient(aiomqtt.Client):
         return not self._disconnected.done()
 
     @property
+    def queue(self) -> asyncio.Queue[aiomqtt.Message]:
+        """What came."""
+        return self._queue
+
+    @property
     def lost(self) -> asyncio.Future[None]:
         """Done when the connection is."""
         return self._disconnected

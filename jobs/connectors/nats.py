@@ -98,7 +98,7 @@ async def connect(server: Server) -> Client:
         options = {"token": server.password}
     servers = [f"{'tls' if server.is_tls else 'nats'}://{place}" for place in server.places]
     connecting = client.connect(
-        servers, error_cb=note, allow_reconnect=False, connect_timeout=CONNECT_S, max_reconnect_attempts=1,
+        servers, error_cb=note, allow_reconnect=False, connect_timeout=CONNECT_S, max_reconnect_attempts=1, reconnect_time_wait=0,
         tls=server.context(), name="signalbox", **options,
     )  # fmt: skip
     try:

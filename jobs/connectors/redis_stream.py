@@ -69,6 +69,8 @@ class RedisStreamHandler(Connector):
 def client_of(server: Server, *, timeout_s: float) -> Redis:
     """A client that connects when it is used, and anew when that connection broke."""
     from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
 
     return Redis(
         host=server.host,
@@ -79,6 +81,7 @@ def client_of(server: Server, *, timeout_s: float) -> Redis:
         ssl=server.is_tls,
         socket_connect_timeout=CONNECT_S,
         socket_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),  # that is for the policy of the subscription
         client_name="signalbox",
     )
 

@@ -58,7 +58,7 @@ def take(
     try:
         answers = iter(acceptor.accept_many(drafts, actor))
     except Unavailable as error:
-        return [one if isinstance(one, Verdict) else Verdict("later", error.detail) for one in judged]
+        return [Verdict("later", error.detail)] * len(judged)  # also the refused ones: nothing can be written down now
     verdicts = [one if isinstance(one, Verdict) else _verdict(next(answers)) for one in judged]
     _write_down(rt, row, list(zip(arrivals, verdicts, strict=True)), may_note)
     return verdicts

@@ -52,7 +52,7 @@ source_connections = Table(
     "source_connections",
     metadata,
     Column("source_id", id_text(), ForeignKey("sources.id"), primary_key=True),
-    Column("worker", id_text(64), primary_key=True),
+    Column("worker", id_text(128), primary_key=True),
     Column("state", id_text(12), nullable=False),  # connecting connected waiting
     Column("error", Text),  # the last one, also after it was overcome
     Column("error_at", Instant),

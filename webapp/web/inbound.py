@@ -12,9 +12,9 @@ from flask import Blueprint, Response, request
 from webapp.domain.errors import HubError
 from webapp.services import inbound as service
 from webapp.services.inbound import Arrival
+from webapp.services.notes import Refusals
 from webapp.web.api.blueprint import answer
 from webapp.web.api.events import deprecation_header, links_of_event
-from webapp.web.api.refusals import Refusals
 from webapp.web.auth import public, request_id
 from webapp.web.bodies import read_bytes
 from webapp.web.context import get_acceptor, get_runtime

@@ -9,20 +9,21 @@ from typing import Any
 
 from flask import Response
 
-from webapp.domain.access import Actor
+from webapp.domain.access import HIDDEN, Actor
 from webapp.domain.errors import HubError, Refused
 from webapp.domain.events import STATUSES, TYPE_CHARS, TYPE_PATTERN, parse_event
 from webapp.domain.instants import iso, iso_or_none
 from webapp.domain.jsontext import parse_json
 from webapp.services.accept import Accepted, record_refusal
+from webapp.services.notes import Refusals
 from webapp.store import api_feeds
 from webapp.store.events import get_event_row
 from webapp.store.status import status_json
 from webapp.web import auth
 from webapp.web.api.blueprint import CURSOR, LIMIT, SINCE, UNTIL, answer, answer_page, bp, operation
+from webapp.web.api.hiding import without_stacks
 from webapp.web.api.once import once
 from webapp.web.api.prefer import answer_when_ended, seconds_to_wait
-from webapp.web.api.refusals import Refusals
 from webapp.web.context import get_hub, get_runtime
 from webapp.web.errors import faults_json
 from webapp.web.requests import Param, choice_of, read_body, read_query, text_of
@@ -95,6 +96,8 @@ def show_event(event_id: str) -> Response:
     wanted = read_query(SOURCE)
     with get_runtime().db.read() as conn:
         row = get_event_row(conn, event_id, wanted["source"])
+    if not auth.may_view_payloads():
+        return answer(event_json(row) | {"payload": None, "payload_hidden": HIDDEN})
     return answer(event_json(row) | {"payload": json.loads(row.payload)})
 
 
@@ -106,7 +109,8 @@ def show_status(event_id: str) -> Response:
     wanted = read_query(SOURCE)
     rt = get_runtime()
     with rt.db.read() as conn:
-        return answer(status_json(conn, event_id, rt.clock(), wanted["source"]))
+        document = status_json(conn, event_id, rt.clock(), wanted["source"])
+    return answer(document | {"errors": without_stacks(document["errors"])})
 
 
 def event_json(row: Any) -> dict[str, Any]:
@@ -283,7 +287,8 @@ SCHEMAS: dict[str, Any] = {
             "causation_id": {"type": ["string", "null"]},
             "trace_id": {"type": ["string", "null"]},
             "links": {"$ref": "#/components/schemas/Links"},
-            "payload": {"type": "object", "description": "Not in lists."},
+            "payload": {"type": ["object", "null"], "description": "Not in lists."},
+            "payload_hidden": {"type": "string", "description": "Why there is no payload."},
         },
     },
     "EventStatus": {

@@ -145,7 +145,7 @@ def upgrade() -> None:
     op.create_table(
         "source_connections",
         sa.Column("source_id", _id(32), nullable=False),
-        sa.Column("worker", _id(64), nullable=False),
+        sa.Column("worker", _id(128), nullable=False),
         sa.Column("state", _id(12), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("error_at", sa.BigInteger(), nullable=True),

@@ -1,0 +1,1 @@
+"""Sources that the hub consumes: one module per kind of broker, and what keeps them going."""
