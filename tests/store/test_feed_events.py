@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,6 @@ from tests.support.factories import make_attempt, make_delivery, make_event, mak
 from webapp.runtime import Runtime
 from webapp.store import feed_events as feed
 from webapp.store import feed_overview as overview
-from webapp.store.counters import minute_of, raise_counts
 from webapp.store.feed_events import EventFilter
 
 ALL = EventFilter()
@@ -134,29 +132,6 @@ def test_nav_counts_count_what_needs_somebody(rt: Runtime) -> None:
 
 
 # The overview
-
-
-def test_activity_sums_minutes_into_slots(rt: Runtime, clock: Clock) -> None:
-    minute = minute_of(rt.clock())
-    counts = Counter(
-        {
-            (minute, "", "accepted", 0): 5,
-            (minute - 59, "", "accepted", 0): 2,
-            (minute - 61, "", "accepted", 0): 100,
-            (minute, "sub_1", "succeeded", 0): 4,
-            (minute, "sub_2", "succeeded", 0): 3,
-            (minute - 1, "sub_2", "dead", 0): 1,
-            (minute, "sub_2", "run", 7): 9,
-        }
-    )
-    with rt.db.write() as conn:
-        raise_counts(conn, counts)
-    with rt.db.read() as conn:
-        hour = overview.activity(conn, now=rt.clock(), slots=60, minutes=1)
-        day = overview.activity(conn, now=rt.clock(), slots=48, minutes=30)
-    assert (hour.events, hour.succeeded, hour.dead) == (7, 7, 1)
-    assert (hour.accepted[-1], hour.accepted[0], hour.bad[-2]) == (5, 2, 1)
-    assert day.events == 107
 
 
 def test_paused_subscriptions_count_only_when_something_is_held(rt: Runtime) -> None:

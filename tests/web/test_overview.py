@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
+from tests.support.clock import Clock
 from tests.support.factories import make_delivery, make_event, make_subscription
+from tests.support.markup import by_id
 from tests.support.pages import soup, words
 from tests.support.people import HTMX, Person
 from webapp.runtime import Runtime
+from webapp.services.presence import Presence
+from webapp.store.workers import save_worker
 from webapp.web.pages import overview
+from webapp.web.plots import OVERVIEW
 
 
 def test_overview_of_a_new_hub_says_how_to_begin(signed_in: Person) -> None:
@@ -34,6 +41,35 @@ def test_overview_forgets_dead_deliveries_that_were_rerun(signed_in: Person, sql
     page = soup(signed_in.get("/"))
     assert "ran out of tries" not in words(page)
     assert words(page.find(id="nav-count-deliveries")) == ""
+
+
+def test_overview_says_in_one_line_that_all_is_well_or_what_is_not(
+    signed_in: Person, sqlite_rt: Runtime, clock: Clock
+) -> None:
+    make_event(sqlite_rt)
+    with sqlite_rt.db.write() as conn:
+        save_worker(conn, asdict(Presence("w1", "shared", "here", 1, clock())) | {"seen_at": clock()})
+    line = by_id(soup(signed_in.get("/")), "overview-health")
+    assert line["data-well"] == "yes"
+    assert "1 worker" in words(line)
+    assert "nothing waits" in words(line)
+    make_delivery(sqlite_rt, state="dead", reason="exhausted")
+    make_delivery(sqlite_rt, state="pending")
+    clock.advance(seconds=90)
+    line = by_id(soup(signed_in.get("/")), "overview-health")
+    assert line["data-well"] == "no"
+    assert words(line).startswith("Not well no worker is running · the oldest due delivery has waited 90 s")
+    assert "1 delivery needs action" in words(line)
+
+
+def test_overview_puts_what_needs_action_first_and_the_newest_last(signed_in: Person, sqlite_rt: Runtime) -> None:
+    make_delivery(sqlite_rt, state="dead", reason="exhausted")
+    page = soup(signed_in.get("/?range=24h"))
+    text = str(page)
+    places = [text.index(one) for one in ('id="h-act"', 'id="overview-health"', 'id="charts"', 'id="h-recent"')]
+    assert places == sorted(places)
+    assert [figure["data-plot"] for figure in page.select("[data-plot]")] == list(OVERVIEW)
+    assert "range=24h" in str(by_id(page, "overview-body")["hx-get"])
 
 
 def test_nav_counts_say_what_needs_action(signed_in: Person, sqlite_rt: Runtime) -> None:

@@ -12,11 +12,16 @@ from tests.support.clock import Clock
 from tests.support.factories import make_subscription
 from tests.support.markup import by_id, soup, unsafe, words
 from tests.support.people import Person
+from webapp.domain.access import SYSTEM
 from webapp.domain.histogram import bucket_of, upper_bound
+from webapp.domain.marks import MarkDraft
 from webapp.runtime import Runtime
+from webapp.services.marks import mark
+from webapp.services.subscriptions import pause
 from webapp.store.counters import minute_of, raise_counts
 from webapp.store.stats import read_performance, window_of
 from webapp.web import charts
+from webapp.web.plots import plots_of
 
 
 def _count(rt: Runtime, *keys: tuple[int, str, str, int, int]) -> None:
@@ -40,7 +45,7 @@ def _busy(rt: Runtime) -> str:
 def test_numbers_of_the_hour_are_those_of_its_minutes(rt: Runtime, clock: Clock) -> None:
     made = _busy(rt)
     with rt.db.read() as conn:
-        seen = read_performance(conn, window_of("hour", clock()))
+        seen = read_performance(conn, window_of("1h", clock()))
     assert (seen.totals.accepted, seen.totals.ended, seen.totals.failed, seen.totals.success) == (120, 100, 10, 0.97)
     assert len(seen.slots) == 60
     assert (seen.slots[0].accepted, seen.slots[-1].accepted, seen.slots[-6].succeeded) == (60, 60, 97)
@@ -55,7 +60,7 @@ def test_day_has_slots_of_a_quarter_of_an_hour(rt: Runtime, clock: Clock) -> Non
     _busy(rt)
     clock.advance(minutes=7)
     with rt.db.read() as conn:
-        seen = read_performance(conn, window_of("day", clock()))
+        seen = read_performance(conn, window_of("24h", clock()))
     assert len(seen.slots) == 96
     assert seen.totals.accepted == 60 + 60 + 999
     assert seen.slots[-1].at.minute % 15 == 0
@@ -67,7 +72,7 @@ def test_page_draws_charts_with_words_for_those_who_cannot_see_them(signed_in: P
     page = soup(signed_in.get("/performance"))
     assert unsafe(page) == []
     drawn = page.select("svg[role=img]")
-    assert len(drawn) == 4
+    assert len(drawn) == 5  # nobody noted queue and workers
     for chart in drawn:
         for name in str(chart["aria-labelledby"]).split():
             assert words(by_id(page, name))
@@ -82,32 +87,80 @@ def test_page_draws_charts_with_words_for_those_who_cannot_see_them(signed_in: P
         assert expected in text
 
 
-def test_table_has_the_numbers_of_the_charts(signed_in: Person, sqlite_rt: Runtime) -> None:
+def test_each_chart_has_a_table_of_its_numbers(signed_in: Person, sqlite_rt: Runtime) -> None:
     _busy(sqlite_rt)
     page = soup(signed_in.get("/performance?table=1"))
-    rows = by_id(page, "performance-numbers").find_next("table").select("tbody tr")  # type: ignore[union-attr]
+    rows = by_id(page, "chart-tries-table").select("tbody tr")
     assert len(rows) == 60
-    assert words(rows[5]).startswith("2026-03-02 11:55 0 97 0 3 ")
+    assert words(rows[5]) == "2026-03-02 11:55 97 0 3"
+    assert words(by_id(page, "chart-success-table").select("tbody tr")[5]) == "2026-03-02 11:55 97.0 %"
+    assert all(details.has_attr("open") for details in page.select(".chart-table"))
     assert "table=1" in str(by_id(page, "performance-body")["hx-get"])
 
 
 def test_nothing_yet_says_so(signed_in: Person) -> None:
-    text = words(soup(signed_in.get("/performance?window=day")))
-    assert text.count("Nothing in this window") == 4
+    text = words(soup(signed_in.get("/performance?range=7d")))
+    assert text.count("Nothing in this window") == 8
     assert "Nothing ran in this window" in text
+
+
+def test_series_has_the_numbers_of_the_drawing_and_what_changed(
+    signed_in: Person, sqlite_rt: Runtime, clock: Clock
+) -> None:
+    made = _busy(sqlite_rt)
+    clock.advance(seconds=1)
+    pause(sqlite_rt, SYSTEM, made, "maintenance")
+    mark(sqlite_rt, SYSTEM, MarkDraft("Deployed <1.4>", clock()))
+    told = signed_in.get("/performance/series?range=1h").json
+    assert told is not None
+    assert (len(told["t"]), told["step"], told["until"] - told["from"]) == (60, 60, 3600)
+    assert told["plots"]["tries"] == [[97.0 if i == 54 else 0 for i in range(60)], [10.0 if i == 53 else 0 for i in range(60)],
+                                      [3.0 if i == 54 else 0 for i in range(60)]]  # fmt: skip
+    assert told["plots"]["success"][0][53:55] == [None, 0.97]
+    assert [(one["kind"], one["words"]) for one in told["changes"][-2:]] == [
+        ("pause", "Receipts was paused, by Signalbox"), ("deploy", "Deployed <1.4>, by Signalbox"),
+    ]  # fmt: skip
+    assert told["changes"][-2]["href"] == f"/subscriptions/{made}"
+    page = soup(signed_in.get("/performance"))
+    assert "Deployed <1.4>, by Signalbox" in words(by_id(page, "charts"))
+
+
+@pytest.mark.parametrize(
+    ("name", "slots", "step"), [("1h", 60, 60), ("6h", 72, 300), ("24h", 96, 900), ("7d", 84, 7200)]
+)
+def test_range_stands_in_the_address(signed_in: Person, name: str, slots: int, step: int) -> None:
+    told = signed_in.get(f"/performance/series?range={name}").json
+    assert told is not None
+    assert (told["range"], len(told["t"]), told["step"]) == (name, slots, step)
+    page = soup(signed_in.get(f"/performance?range={name}"))
+    assert by_id(page, "charts")["data-charts"] == f"/performance/series?range={name}"
+    assert len(page.select("nav[aria-label=Window] [aria-current]")) == 1
+
+
+def test_page_that_has_its_charts_is_not_sent_them_again(signed_in: Person, sqlite_rt: Runtime) -> None:
+    _busy(sqlite_rt)
+    here = str(by_id(soup(signed_in.get("/performance")), "performance-body")["hx-get"])
+    part = soup(signed_in.part(here))
+    assert by_id(part, "charts").has_attr("hx-preserve")
+    assert part.select("svg.chart") == []
+    assert soup(signed_in.get(here)).select("svg.chart") != []
+
+
+def test_slot_that_is_still_being_counted_is_divided_by_the_minutes_that_passed(rt: Runtime, clock: Clock) -> None:
+    clock.advance(minutes=4)
+    _count(rt, (0, "", "accepted", 0, 50))
+    with rt.db.read() as conn:
+        seen = read_performance(conn, window_of("24h", clock()))
+    assert plots_of(seen)[0].curves[0].values[-1] == 10.0
 
 
 def test_charts_stay_inside_their_frame(rt: Runtime, clock: Clock) -> None:
     _busy(rt)
     _count(rt, (1, "", "accepted", 0, 123_456), (1, "sub_x", "run", bucket_of(80_000), 1), (1, "sub_x", "wait", 0, 1))
     with rt.db.read() as conn:
-        seen = read_performance(conn, window_of("hour", clock()))
-    for chart in (
-        charts.events_chart(seen),
-        charts.deliveries_chart(seen),
-        charts.waiting_chart(seen),
-        charts.running_chart(seen),
-    ):
+        seen = read_performance(conn, window_of("1h", clock()))
+    for plot in plots_of(seen):
+        chart = charts.draw(plot, seen.window)
         for bar in chart.bars:
             assert chart.left <= bar.x
             assert bar.x + bar.width <= chart.right + 0.1

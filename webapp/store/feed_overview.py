@@ -1,4 +1,4 @@
-"""Read models of the overview: activity from the per-minute counters, who is paused, and whether all is new.
+"""Read models of the overview: who is paused, and whether all is new.
 
 Reads only; every list is bounded and every count is capped.
 """
@@ -8,27 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select
+from sqlalchemy import Connection, func, select
 
 from webapp.store import tables as t
-from webapp.store.counters import minute_of
 from webapp.store.paging import SCAN
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What came in and how it ended over a stretch of time, in equal slots, oldest first."""
-
-    accepted: tuple[int, ...]
-    succeeded: int
-    failed: int  # tries that were or will be repeated
-    dead: int
-    bad: tuple[int, ...]  # dead per slot
-
-    @property
-    def events(self) -> int:
-        """Events accepted in all."""
-        return sum(self.accepted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +23,6 @@ class PausedRow:
     reason: str | None
     paused_at: datetime
     held: int
-
-
-def activity(conn: Connection, *, now: datetime, slots: int, minutes: int) -> Activity:
-    """The last ``slots`` stretches of ``minutes`` each, from the per-minute counters."""
-    c = t.counters.c
-    first = (minute_of(now) // minutes - slots + 1) * minutes
-    slot: ColumnElement[int] = literal_column(f"(counters.minute - {first:d}) / {minutes:d}").label("slot")
-    query = (
-        select(slot, c.measure, func.sum(c.n).label("n"))
-        .where(c.minute >= first, c.measure.in_(("accepted", "succeeded", "failed", "dead")))
-        .group_by(slot, c.measure)
-    )
-    found = {(int(row.slot), row.measure): int(row.n) for row in conn.execute(query)}
-    series = {name: tuple(found.get((i, name), 0) for i in range(slots)) for name in ("accepted", "dead")}
-    sums = {
-        name: sum(n for (_, measure), n in found.items() if measure == name) for name in ("succeeded", "failed", "dead")
-    }
-    return Activity(series["accepted"], sums["succeeded"], sums["failed"], sums["dead"], series["dead"])
 
 
 def paused_subscriptions(conn: Connection, limit: int = 8) -> tuple[PausedRow, ...]:

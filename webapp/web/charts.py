@@ -6,17 +6,21 @@ Pure: read models in, coordinates out. No colours (those are classes in chart.cs
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from math import ceil, floor, log10
 
-from webapp.store.stats import Performance, Quantiles, Slot, Window
+from webapp.store.marks import Change
+from webapp.store.stats import Window
+from webapp.web.plots import Plot, words_of
 
 WIDTH, HEIGHT = 560, 172
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 10, 24
 PLOT_W, PLOT_H = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 BASE = TOP + PLOT_H
 NICE = (1, 2, 5, 10)
-QUANTILES = (("p50", "median"), ("p95", "95 %"), ("p99", "99 %"))
+TICK_EVERY = {"1h": 10, "6h": 60, "24h": 180, "7d": 1440}  # minutes
+SHORTEST_S = 0.0001  # a logarithm has no nought
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Chart:
     lines: tuple[Line, ...]
     columns: tuple[Column, ...]
     empty: bool
+    marks: tuple[Tick, ...] = ()  # changes, with the words of each
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -74,29 +79,30 @@ class Chart:
     base: int = BASE
 
 
-def events_chart(seen: Performance) -> Chart:
-    """Events accepted per minute."""
-    return _stacked(seen.window, seen.slots, (("plain", lambda slot: slot.accepted),), _events_words)
+def draw(plot: Plot, window: Window, changes: Sequence[Change] = ()) -> Chart:
+    """The drawing of one plot over its window, with a mark for each change."""
+    if plot.is_empty:
+        return Chart(_x_ticks(window), (), (), (), (), True)
+    bars: tuple[Bar, ...] = ()
+    lines: tuple[Line, ...] = ()
+    if plot.shape == "bars":
+        top, ticks = _linear(max(sum(value or 0 for value in values) for values in _by_slot(plot)))
+        bars = _stack(plot, top)
+    else:
+        found = [value for curve in plot.curves for value in curve.values if value is not None]
+        y, ticks = _y_scale(plot.unit, found)
+        lines = tuple(Line(_path(window, curve.values, y), curve.kind) for curve in reversed(plot.curves))
+    marks = tuple(Tick(_x_of(window, one.at), words_of(one)) for one in changes)
+    return Chart(_x_ticks(window), ticks, bars, lines, _columns(window, plot), False, marks)
 
 
-def deliveries_chart(seen: Performance) -> Chart:
-    """Tries per minute by how they ended."""
-    stack: tuple[tuple[str, Callable[[Slot], int]], ...] = (
-        ("succeeded", lambda slot: slot.succeeded + slot.skipped),
-        ("waiting", lambda slot: slot.failed),
-        ("dead", lambda slot: slot.dead),
-    )
-    return _stacked(seen.window, seen.slots, stack, _tries_words)
-
-
-def waiting_chart(seen: Performance) -> Chart:
-    """How long deliveries waited from being due to being started."""
-    return _quantile_lines(seen.window, seen.slots, lambda slot: slot.wait)
-
-
-def running_chart(seen: Performance) -> Chart:
-    """How long handlers took."""
-    return _quantile_lines(seen.window, seen.slots, lambda slot: slot.run)
+def in_words(unit: str, value: float | None) -> str:
+    """An exact value as people say it."""
+    if value is None:
+        return "–"
+    if unit == "seconds":
+        return seconds_in_words(value)
+    return f"{value * 100:.1f} %" if unit == "share" else f"{round(value, 1):,g}" if value < 1e5 else f"{value:,.0f}"
 
 
 def seconds_in_words(seconds: float | None) -> str:
@@ -114,46 +120,38 @@ def seconds_in_words(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7170 else f"{seconds / 3600:.1f} h"
 
 
-def _stacked(
-    window: Window,
-    slots: Sequence[Slot],
-    stack: Sequence[tuple[str, Callable[[Slot], int]]],
-    words: Callable[[Slot, int], str],
-) -> Chart:
-    per_minute = [[count(slot) / window.step for _, count in stack] for slot in slots]
-    top, ticks = _linear(max((sum(values) for values in per_minute), default=0))
+def _by_slot(plot: Plot) -> list[tuple[float | None, ...]]:
+    return list(zip(*(curve.values for curve in plot.curves), strict=True))
+
+
+def _stack(plot: Plot, top: float) -> tuple[Bar, ...]:
+    slots = _by_slot(plot)
     width = PLOT_W / len(slots)
     bars: list[Bar] = []
-    for i, values in enumerate(per_minute):
+    for i, values in enumerate(slots):
         y = float(BASE)
-        for (kind, _), value in zip(stack, values, strict=True):
-            if value > 0:
+        for curve, value in zip(plot.curves, values, strict=True):
+            if value:
                 height = max(value / top * PLOT_H, 1.5)
                 y -= height
-                bars.append(Bar(_r(LEFT + i * width + width * 0.1), _r(y), _r(width * 0.8), _r(height), kind))
-    return Chart(_x_ticks(window), ticks, tuple(bars), (), _columns(window, slots, words), not bars)
+                bars.append(Bar(_r(LEFT + i * width + width * 0.1), _r(y), _r(width * 0.8), _r(height), curve.kind))
+    return tuple(bars)
 
 
-def _quantile_lines(window: Window, slots: Sequence[Slot], of: Callable[[Slot], Quantiles]) -> Chart:
-    found = [value for slot in slots for value in (of(slot).p50, of(slot).p99) if value is not None]
-    if not found:
-        return Chart(_x_ticks(window), (), (), (), (), True)
-    low, high, ticks = _logarithmic(min(found), max(found))
+def _y_scale(unit: str, found: Sequence[float]) -> tuple[Callable[[float], float], tuple[Tick, ...]]:
+    """Where a value lies, and the ticks: logarithmic for times, from nought for everything else."""
+    if unit == "seconds":
+        low, high, ticks = _logarithmic(min(found), max(found))
+        return lambda value: BASE - (log10(max(value, low)) - log10(low)) / (log10(high) - log10(low)) * PLOT_H, ticks
+    top, ticks = _linear(max(max(found), 1))
+    if unit == "share":
+        ticks = tuple(replace(tick, label=f"{share:.0%}") for tick, share in zip(ticks, (0, 0.5, 1), strict=True))
+    return lambda value: BASE - value / top * PLOT_H, ticks
 
-    def y(seconds: float) -> float:
-        return BASE - (log10(max(seconds, low)) - log10(low)) / (log10(high) - log10(low)) * PLOT_H
 
-    lines = tuple(
-        Line(_path(window, [getattr(of(slot), name) for slot in slots], y), name) for name, _ in reversed(QUANTILES)
-    )
-
-    def words(slot: Slot, step: int) -> str:
-        if of(slot).p50 is None:
-            return f"{slot.at:%H:%M} UTC: nothing"
-        values = ", ".join(f"{said} {seconds_in_words(getattr(of(slot), name))}" for name, said in QUANTILES)
-        return f"{slot.at:%H:%M} UTC: {values}"
-
-    return Chart(_x_ticks(window), ticks, (), lines, _columns(window, slots, words), False)
+def _x_of(window: Window, at: datetime) -> float:
+    share = (at.timestamp() / 60 - window.start) / (window.slots * window.step)
+    return _r(LEFT + min(max(share, 0), 1) * PLOT_W)
 
 
 def _path(window: Window, values: Sequence[float | None], y: Callable[[float], float]) -> str:
@@ -175,19 +173,30 @@ def _path(window: Window, values: Sequence[float | None], y: Callable[[float], f
     return "".join(parts)
 
 
-def _columns(window: Window, slots: Sequence[Slot], words: Callable[[Slot, int], str]) -> tuple[Column, ...]:
+def _columns(window: Window, plot: Plot) -> tuple[Column, ...]:
     width = PLOT_W / window.slots
-    return tuple(Column(_r(LEFT + i * width), _r(width), words(slot, window.step)) for i, slot in enumerate(slots))
+    return tuple(
+        Column(_r(LEFT + i * width), _r(width), _column_words(window.at(i), plot, values))
+        for i, values in enumerate(_by_slot(plot))
+    )
+
+
+def _column_words(at: datetime, plot: Plot, values: Sequence[float | None]) -> str:
+    if all(value is None for value in values):
+        return f"{at:%H:%M} UTC: nothing"
+    pairs = zip(plot.curves, values, strict=True)
+    return f"{at:%H:%M} UTC: " + ", ".join(f"{in_words(plot.unit, value)} {curve.label}" for curve, value in pairs)
 
 
 def _x_ticks(window: Window) -> tuple[Tick, ...]:
-    every = 10 if window.name == "hour" else 180  # minutes
+    every = TICK_EVERY[window.name]
     width = PLOT_W / window.slots
     ticks = []
     for i in range(window.slots):
         minute = window.start + i * window.step
         if minute % every < window.step:
-            ticks.append(Tick(_r(LEFT + i * width), f"{window.at(i):%H:%M}", minute % (2 * every) >= window.step))
+            label = f"{window.at(i):%b %-d}" if window.name == "7d" else f"{window.at(i):%H:%M}"
+            ticks.append(Tick(_r(LEFT + i * width), label, minute % (2 * every) >= window.step))
     return tuple(ticks)
 
 
@@ -203,7 +212,7 @@ def _linear(largest: float) -> tuple[float, tuple[Tick, ...]]:
 
 def _logarithmic(smallest: float, largest: float) -> tuple[float, float, tuple[Tick, ...]]:
     """Whole decades around the values, with a tick on each."""
-    first, last = floor(log10(smallest)), ceil(log10(largest))
+    first, last = floor(log10(max(smallest, SHORTEST_S))), ceil(log10(max(largest, SHORTEST_S)))
     last = max(last, first + 1)
     low, high = 10.0**first, 10.0**last
     ticks = tuple(
@@ -222,21 +231,6 @@ def _short(value: float) -> str:
     if value >= 1_000_000:
         return f"{value / 1_000_000:g} M"
     return f"{value / 1000:g} k" if value >= 10_000 else f"{value:g}"
-
-
-def _events_words(slot: Slot, step: int) -> str:
-    return f"{slot.at:%H:%M} UTC: {slot.accepted:,} events{_over(step)}"
-
-
-def _tries_words(slot: Slot, step: int) -> str:
-    return (
-        f"{slot.at:%H:%M} UTC: {slot.succeeded + slot.skipped:,} succeeded, {slot.failed:,} failed and tried again, "
-        f"{slot.dead:,} dead{_over(step)}"
-    )
-
-
-def _over(step: int) -> str:
-    return "" if step == 1 else f" in {step} minutes"
 
 
 def _r(value: float) -> float:

@@ -9,12 +9,16 @@ from flask import Blueprint, Response
 
 from webapp.domain.errors import HubError
 from webapp.runtime import Runtime
-from webapp.store import feed_events, feed_needs, feed_overview
+from webapp.store import feed_events, feed_needs, feed_overview, gauges
 from webapp.store.feed_events import ACTION_CAP, EventFilter
 from webapp.web import render
-from webapp.web.answers import done
+from webapp.web.answers import done, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
+from webapp.web.figures import read_figures, wanted_range
+from webapp.web.health_words import health_of
+from webapp.web.pages.performance import charts_context
+from webapp.web.plots import OVERVIEW
 
 bp = Blueprint("overview", __name__)
 
@@ -28,22 +32,29 @@ _playing = threading.Lock()  # one demo at a time in this process
 @bp.get("/")
 @require("read")
 def index() -> Response:
-    """The overview; the part is its body."""
-    rt = get_runtime()
+    """What needs action, health in a line, charts, the newest; the part is all of it, its charts left to the page that has them."""
+    rt, name = get_runtime(), wanted_range()
     now = rt.clock()
     with rt.db.read() as conn:
         needing = feed_needs.list_groups(conn, window=ACTION_CAP, limit=NEEDS_SHOWN)
+        counts = feed_events.nav_counts(conn, user_id=current_actor().id, now=now)
+        paused = feed_overview.paused_subscriptions(conn)
+        figures = read_figures(conn, name, now)
+        hour = figures if name == "1h" else read_figures(conn, "1h", now)
+        health = health_of(counts, gauges.read_gauges(conn, now), hour.seen.totals, len(paused))
         return render.page_or_part(
             "overview/index.html",
             "overview/_body.html",
             is_empty=feed_overview.is_empty(conn),
-            hour=feed_overview.activity(conn, now=now, slots=60, minutes=1),
-            day=feed_overview.activity(conn, now=now, slots=48, minutes=30),
             needs=needing.rows,
             needs_more=needing.scanned_out or needing.next is not None,
-            paused=feed_overview.paused_subscriptions(conn),
-            counts=feed_events.nav_counts(conn, user_id=current_actor().id, now=now),
+            paused=paused,
+            counts=counts,
+            health=health,
+            seen=figures.seen,
+            here=url_with("/", range="" if name == "1h" else name),
             recent=feed_events.list_events(conn, EventFilter(), limit=RECENT).rows,
+            **charts_context(figures, name, "/", *OVERVIEW),
         )
 
 

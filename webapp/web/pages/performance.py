@@ -1,37 +1,19 @@
-"""The performance page: throughput, success, waiting and running times over the last hour or day, as SVG.
-
-The numbers are read once for everybody who looks, and kept for a moment: a day of a busy hub is a million
-counters, and open pages ask every few seconds.
-"""
+"""The performance page: throughput, success, queue, waiting and running times over an hour to a week, with what changed."""
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-
-from flask import Blueprint, Response, current_app, request
-from sqlalchemy import Connection
+from flask import Blueprint, Response, request
 
 from webapp.store.feed_workers import list_lanes, list_workers
-from webapp.store.stats import Performance, Window, read_performance, window_of
 from webapp.web import charts, render
 from webapp.web.answers import url_with
+from webapp.web.api.blueprint import answer
 from webapp.web.auth import require
 from webapp.web.context import get_runtime
+from webapp.web.figures import KEPT, Figures, read_figures, wanted_range
+from webapp.web.plots import href_of, to_json, words_of
 
-KEPT = {"hour": timedelta(seconds=4), "day": timedelta(seconds=45)}
-NAME = "signalbox.performance"
-
-
-@dataclass(slots=True)
-class _Kept:
-    """The newest numbers of one window; whoever finds them too old reads them, the others wait for it."""
-
-    seen: Performance | None = None
-    until: datetime | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
+RANGE_WORDS = {"1h": "Hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
 
 bp = Blueprint("performance", __name__, url_prefix="/performance")
 
@@ -39,32 +21,47 @@ bp = Blueprint("performance", __name__, url_prefix="/performance")
 @bp.get("")
 @require("read")
 def index() -> Response:
-    """Figures, charts, lanes and subscriptions; the part is all of it."""
+    """Figures, charts, lanes and subscriptions; the part is all of it, its charts left to the page that has them."""
     rt, table = get_runtime(), request.args.get("table") == "1"
-    window = "day" if request.args.get("window") == "day" else ""
-    now = rt.clock()
+    name, now = wanted_range(), rt.clock()
     with rt.db.read() as conn:
-        seen = _read(conn, window_of(window, now), now)
+        figures = read_figures(conn, name, now)
         lanes = list_lanes(conn, list_workers(conn, now), now)
+    there = {"range": "" if name == "1h" else name}
     return render.page_or_part(
         "performance/index.html",
         "performance/_body.html",
-        seen=seen,
-        table=table,
-        here=url_with(request.path, window=window, table="1" if table else ""),
-        table_url=url_with(request.path, window=window, table="" if table else "1"),
+        seen=figures.seen,
         lanes=lanes,
-        events=charts.events_chart(seen),
-        deliveries=charts.deliveries_chart(seen),
-        waiting=charts.waiting_chart(seen),
-        running=charts.running_chart(seen),
+        table=table,
+        here=url_with(request.path, **there, table="1" if table else "", charts="kept"),
+        table_url=url_with(request.path, **there, table="" if table else "1"),
         said=charts.seconds_in_words,
+        **charts_context(figures, name, "/performance"),
     )
 
 
-def _read(conn: Connection, window: Window, now: datetime) -> Performance:
-    kept: _Kept = current_app.extensions.setdefault(NAME, {name: _Kept() for name in KEPT})[window.name]
-    with kept.lock:
-        if kept.seen is None or kept.until is None or now >= kept.until:
-            kept.seen, kept.until = read_performance(conn, window), now + KEPT[window.name]
-        return kept.seen
+@bp.get("/series")
+@require("read")
+def series() -> Response:
+    """The charts as numbers, for the page that draws them itself."""
+    rt, name = get_runtime(), wanted_range()
+    with rt.db.read() as conn:
+        figures = read_figures(conn, name, rt.clock())
+    next_ms = round(KEPT[name].total_seconds() * 1000)
+    return answer(to_json(figures.seen, figures.changes, next_ms), headers={"Cache-Control": "no-store"})
+
+
+def charts_context(figures: Figures, name: str, path: str, *wanted: str) -> dict[str, object]:
+    """What ``performance/_charts.html`` draws. A page that has its charts keeps them, so they are not drawn again."""
+    kept = render.wants_part() and request.args.get("charts") == "kept"
+    return {
+        "charts": [] if kept else figures.charts(*wanted),
+        "charts_kept": kept,
+        "changes": [] if kept else [(one, words_of(one), href_of(one)) for one in reversed(figures.changes)],
+        "shown_range": name,
+        "ranges": {
+            one: (words, url_with(path, range="" if one == "1h" else one)) for one, words in RANGE_WORDS.items()
+        },
+        "in_words": charts.in_words,
+    }

@@ -1,0 +1,111 @@
+// Charts that follow: uPlot over the drawing that the hub made, from the same numbers. New numbers are fetched at most
+// once a second, and no sooner than the hub reads them anew; a chart that is looked at stays where it is.
+import { options, stacked } from "./chart_options.js";
+import { clock, said } from "./chart_words.js";
+import { drawMarks, listChanges } from "./chart_marks.js";
+
+const LEAST_MS = 1000;
+const TURN_MS = 10000; // the window moves on although nothing happens
+const body = document.body;
+const charts = new Map(); // plot -> { figure, plot, drawn, was }
+let series = null;
+let timer = null;
+let again = false;
+
+const block = () => document.querySelector("[data-charts]");
+
+async function fetchSeries() {
+  const answer = await fetch(block().dataset.charts, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`charts: ${answer.status}`);
+  return answer.json();
+}
+
+// The numbers at the pointer; without one, the newest.
+function read(chart, index) {
+  const { figure } = chart;
+  const values = series.plots[figure.dataset.plot];
+  const at = index ?? series.t.length - 1;
+  figure.querySelectorAll("[data-curve] [data-value]").forEach((element, i) => { element.textContent = said(figure.dataset.unit, values[i][at]); });
+  figure.querySelector("[data-at]").textContent = index === null ? "" : clock(series, at);
+}
+
+function create(figure) {
+  const frame = figure.querySelector("[data-frame]");
+  const values = series.plots[figure.dataset.plot];
+  if (!values.flat().some((value) => (figure.dataset.shape === "bars" ? value : value !== null))) return null;
+  const height = Math.max(150, frame.getBoundingClientRect().height);
+  const chart = { figure, was: "" };
+  const given = options(figure, () => series, frame.clientWidth, height, { read: (index) => read(chart, index), marks: (plot) => drawMarks(plot, series.changes) });
+  frame.replaceChildren();
+  chart.plot = new window.uPlot(given, data(figure, values), frame);
+  return chart;
+}
+
+const data = (figure, values) => [series.t, ...(figure.dataset.shape === "bars" ? stacked(values) : values)];
+
+function fillTable(figure) {
+  if (!figure.querySelector("details").open) return;
+  const values = series.plots[figure.dataset.plot];
+  const rows = series.t.map((_, i) => {
+    const row = document.createElement("tr");
+    row.insertCell().textContent = new Date((series.from + i * series.step) * 1000).toISOString().slice(0, 16).replace("T", " ");
+    for (const curve of values) Object.assign(row.insertCell(), { className: "num", textContent: said(figure.dataset.unit, curve[i]) });
+    return row;
+  });
+  figure.querySelector("tbody").replaceChildren(...rows.reverse());
+}
+
+function show(figure) {
+  const name = figure.dataset.plot;
+  const values = series.plots[name];
+  const told = JSON.stringify([series.t[0], values, series.changes]);
+  const chart = charts.get(name);
+  if (!chart?.figure.isConnected) {
+    const made = create(figure);
+    if (made) charts.set(name, { ...made, was: told });
+  } else if (chart.was !== told) {
+    chart.was = told;
+    chart.plot.setData(data(figure, values));
+    read(chart, chart.plot.cursor.idx ?? null);
+  }
+  fillTable(figure);
+}
+
+async function refresh() {
+  if (!block() || document.hidden) return;
+  try {
+    series = await fetchSeries();
+  } catch {
+    return; // the badge says that the hub is away; the next turn tries again
+  }
+  block().querySelectorAll("[data-plot]").forEach(show);
+  listChanges(block(), series.changes);
+}
+
+// The first hint is followed at once, those within the pause become one look at its end.
+function soon() {
+  if (timer) { again = true; return; }
+  refresh();
+  timer = setTimeout(() => { timer = null; if (again) { again = false; soon(); } }, Math.max(LEAST_MS, series?.next_ms ?? 0));
+}
+
+function redraw() {
+  for (const { plot } of charts.values()) plot.destroy();
+  charts.clear();
+  if (series) block()?.querySelectorAll("[data-plot]").forEach(show);
+}
+
+new ResizeObserver(() => {
+  for (const { plot, figure } of charts.values()) {
+    const width = figure.querySelector("[data-frame]").clientWidth;
+    if (width && width !== plot.width) plot.setSize({ width, height: plot.height });
+  }
+}).observe(document.getElementById("content"));
+new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+document.addEventListener("toggle", (event) => { if (series && event.target.matches(".chart-table")) fillTable(event.target.closest("[data-plot]")); }, true);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(); });
+for (const name of ["live:events", "live:workers", "live:subscriptions", "live:resync", "live:poll"]) body.addEventListener(name, soon);
+body.addEventListener("htmx:load", () => { if (block() && !block().querySelector(".uplot")) soon(); });
+setInterval(soon, TURN_MS);
+soon();
