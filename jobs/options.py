@@ -50,6 +50,8 @@ async def prepared(
     options: Mapping[str, Any], handler: type[EventHandler], read: ReadSecrets
 ) -> tuple[Mapping[str, Any], Mask]:
     """The options with their secrets in place, and what hides those in all that the attempt leaves behind."""
+    if not options:
+        return options, NOTHING
     typed = sensitive_texts(options, handler.options_schema)
     names = {name for _, name in references(options)}
     if not names:
