@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from hashlib import sha256
 from typing import Any
@@ -11,8 +12,8 @@ from flask import Flask
 
 from tests.support.clock import Clock
 from tests.support.factories import rows_of
-from tests.support.people import HTMX, Person, Program, add_person
-from webapp.domain.access import SYSTEM
+from tests.support.people import HTMX, Person, Program, add_person, add_program
+from webapp.domain.access import SYSTEM, Actor
 from webapp.runtime import Runtime
 from webapp.services import accounts, sign_in
 from webapp.services.sign_in import KeyRing, SignInFailed, TooManyFailures, Visit
@@ -23,6 +24,7 @@ PASSWORD = "correct horse battery"
 PUBLIC_ENDPOINTS = {
     "static", "health.healthz", "health.readyz", "session.show", "session.begin", "session.end", "setup.show",
     "setup.create", "problems.show", "api_docs.moved", "inbound.receive", "inbound.agree", "inbound.publish",
+    "notification_settings.worker",
 }  # fmt: skip
 
 
@@ -41,6 +43,14 @@ def session_ids(rt: Runtime) -> list[str]:
 
 def actions(rt: Runtime) -> list[str]:
     return [row.action for row in rows_of(rt, tables.audit)]
+
+
+def path_of(rule: Any) -> str:
+    """An address that the rule answers."""
+    path = re.sub(r"<any\((\w+)[^>]*>", r"\1", rule.rule)
+    for name in rule.arguments:
+        path = path.replace(f"<{name}>", "x").replace(f"<path:{name}>", "x").replace(f"<int:{name}>", "1")
+    return path
 
 
 # Default deny
@@ -62,9 +72,7 @@ def test_every_other_route_refuses_a_stranger(app: Flask, stranger: Person) -> N
     with app.app_context():
         closed = [rule for rule in app.url_map.iter_rules() if rule.endpoint not in PUBLIC_ENDPOINTS]
     for rule in closed:
-        path = re.sub(r"<any\((\w+)[^>]*>", r"\1", rule.rule)
-        for name in rule.arguments:
-            path = path.replace(f"<{name}>", "x").replace(f"<path:{name}>", "x").replace(f"<int:{name}>", "1")
+        path = path_of(rule)
         for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "DELETE"}):
             answer = stranger.client.open(path, method=method)
             assert answer.status_code in (302, 401), f"{method} {path}: {answer.status_code}"
@@ -89,10 +97,36 @@ def test_route_without_a_verb_is_refused_even_to_an_administrator(app: Flask, si
     ],
 )
 def test_key_may_do_what_its_role_grants(app: Flask, role: str, method: str, path: str, status: int) -> None:
-    from tests.support.people import add_program
-
     answer = add_program(app, role).send(method, path)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "developer", "admin"])
+def test_every_page_asks_for_the_verb_that_it_declares(app: Flask, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = add_person(app, "somebody", role)
+    actor = Actor("user", "id", "somebody", role)  # type: ignore[arg-type]
+    with app.app_context():
+        asked = {rule.endpoint: (rule, verb_of(rule.endpoint)) for rule in app.url_map.iter_rules()}
+    reached: list[str] = []
+    for endpoint, (_, verb) in asked.items():
+        if verb not in (None, PUBLIC):
+            view = app.view_functions[endpoint]
+            reach = functools.wraps(view)(lambda endpoint=endpoint, **_: reached.append(endpoint) or "reached")
+            monkeypatch.setitem(app.view_functions, endpoint, reach)
+    for endpoint, (rule, verb) in asked.items():
+        if verb in (None, PUBLIC) or rule.rule.startswith("/api/") or "GET" not in (rule.methods or set()):
+            continue
+        answer = person.get(path_of(rule))
+        assert (answer.status_code != 403) == actor.can(str(verb)), f"{role} {rule.rule}: {answer.status_code}"
+        assert (endpoint in reached) == actor.can(str(verb)), rule.rule
+
+
+def test_operator_works_and_developer_designs(app: Flask) -> None:
+    made = {"name": "x", "pattern": "*", "handler": "log"}
+    for role, pause, create in (("operator", 404, 403), ("developer", 404, 422)):
+        program = add_program(app, role)
+        assert program.post("/api/v1/subscriptions/sub_x/pause", {}).status_code == pause
+        assert program.post("/api/v1/subscriptions", made).status_code == create
 
 
 # Sign-in

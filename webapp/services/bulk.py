@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from webapp.domain.access import Actor
+from webapp.domain.access import PAYLOADS, Actor
 from webapp.domain.bulk import ACTS_ON, STEPS, BulkDraft, Kind, Standing
-from webapp.domain.errors import Conflict, Fault, Refused
+from webapp.domain.errors import Conflict, Fault, Forbidden, Refused
 from webapp.live import BulkChanged
 from webapp.runtime import Runtime
 from webapp.services import trail
@@ -43,9 +43,15 @@ def scope_of(draft: BulkDraft, now: Any, *, newest_first: bool = False) -> Scope
     return Scope(draft.selection, now, ACTS_ON.get(draft.kind), newest_first)
 
 
+def _demand(actor: Actor, draft: BulkDraft) -> None:
+    actor.must("operate")
+    if draft.selection.to_json().get("event") and not actor.can(PAYLOADS):  # the count would tell what is inside
+        raise Forbidden("A condition over events needs the permission to view payloads.")
+
+
 def preview(rt: Runtime, actor: Actor, draft: BulkDraft) -> Preview:
     """Count what is selected and show the newest; stops at ``COUNT_CAP`` or after ``LOOKS`` windows."""
-    actor.must("operate")
+    _demand(actor, draft)
     scope, found, cursor = scope_of(draft, rt.clock(), newest_first=True), Preview(draft.kind), None
     for _ in range(LOOKS):
         with rt.db.read() as conn:
@@ -63,7 +69,7 @@ def preview(rt: Runtime, actor: Actor, draft: BulkDraft) -> Preview:
 
 def start(rt: Runtime, actor: Actor, draft: BulkDraft) -> str:
     """Write the operation down, to be done in the background; answers its id."""
-    actor.must("operate")
+    _demand(actor, draft)
     now, operation_id = rt.clock(), rt.new_id("blk")
     row = {
         "id": operation_id,

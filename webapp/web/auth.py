@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from flask import Request, Response, after_this_request, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.domain.access import GRANTS, Actor
+from webapp.domain.access import GRANTS, PAYLOADS, Actor
 from webapp.domain.errors import Forbidden, Refused, Unauthenticated
 from webapp.services import sign_in as sessions
 from webapp.services.accounts import KEY_PREFIX
@@ -26,6 +26,8 @@ from webapp.web.requests import check_request
 View = TypeVar("View", bound=Callable[..., Any])
 VERB = "required_verb"
 PUBLIC = "public"
+SHOWS_PAYLOADS = "shows_payloads"
+MAY_NOT_VIEW = "You may not view payloads, and this shows what is in them. An administrator can allow it."
 TOKEN = "token"  # noqa: S105  the name of the entry in the cookie
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MACHINE_PATHS = ("/api/", "/metrics", "/in/", "/p/")
@@ -33,11 +35,16 @@ KEY_IN_URL = re.compile(rb"(?:^|&)(?:api_?key|access_?token|authorization)=|=" +
 ONLY_PRINTABLE = re.compile(r"[^\x00-\x20\x7f-\x9f\\]*")
 
 
-def require(verb: str) -> Callable[[View], View]:
-    """Declare what the caller of a view must be allowed to do: read, publish, operate or administer."""
+def require(verb: str, *, payloads: bool = False) -> Callable[[View], View]:
+    """Declare what the caller of a view must be allowed to do; with ``payloads``, to view those as well."""
     if verb not in GRANTS:
         raise ValueError(f"no such verb: {verb}")
-    return _marked(verb)
+
+    def mark(view: View) -> View:
+        setattr(view, SHOWS_PAYLOADS, payloads)
+        return _marked(verb)(view)
+
+    return mark
 
 
 def public(view: View) -> View:
@@ -60,6 +67,22 @@ def verb_of(endpoint: str) -> str | None:
     return getattr(current_app.view_functions.get(endpoint), VERB, None)
 
 
+def shows_payloads(endpoint: str) -> bool:
+    """Whether a view is only for those who may view payloads."""
+    return bool(getattr(current_app.view_functions.get(endpoint), SHOWS_PAYLOADS, False))
+
+
+def may_view_payloads() -> bool:
+    """Whether whoever asks may see what is inside of events."""
+    return current_actor().can(PAYLOADS)
+
+
+def must_view_payloads() -> None:
+    """Raise ``Forbidden`` unless they may."""
+    if not may_view_payloads():
+        raise Forbidden(MAY_NOT_VIEW)
+
+
 def guard() -> ResponseReturnValue | None:
     """The door of every request; runs before anything else."""
     asked: Request = request._get_current_object()  # type: ignore[attr-defined]
@@ -78,6 +101,8 @@ def guard() -> ResponseReturnValue | None:
             _spend(actor, g.limit)
         if verb is None or not actor.can(verb):
             raise Forbidden(f"Your role ({actor.role}) does not allow this.")
+        if not actor.can(PAYLOADS) and shows_payloads(asked.endpoint):
+            raise Forbidden(MAY_NOT_VIEW)
     check_request(is_machine_path())
     return None
 

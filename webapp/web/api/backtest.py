@@ -18,7 +18,7 @@ from webapp.web.requests import read_json, read_query
 
 
 @bp.post("/subscriptions/backtest")
-@require("read")
+@require("read", payloads=True)
 @operation(
     "Backtest a rule",
     "subscriptions",

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response
 
+from webapp.domain.access import HIDDEN
 from webapp.domain.errors import NotFound
 from webapp.domain.instants import iso, iso_or_none
 from webapp.domain.lifecycle import CancelEnd, State, cancel_end
@@ -19,7 +20,7 @@ from webapp.web.api.blueprint import CURSOR, LIMIT, SINCE, UNTIL, answer, answer
 from webapp.web.api.events import links_of_delivery
 from webapp.web.api.once import once
 from webapp.web.api.waiting import WAITING_SCHEMAS, waits_json
-from webapp.web.auth import current_actor, require
+from webapp.web.auth import current_actor, may_view_payloads, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import Param, choice_of, read_query, text_of
 
@@ -162,6 +163,12 @@ def _mate_json(row: Any) -> dict[str, Any]:
     return {"id": row.id, "event_uid": row.event_uid, "state": row.state}
 
 
+def _error_json(row: Any) -> dict[str, Any]:
+    """A stack shows what it was called with, a message only what the handler chose to say."""
+    stack = row.stack if row.stack is None or may_view_payloads() else HIDDEN
+    return {"type": row.error_type, "message": row.error_message, "stack": stack}
+
+
 def _attempt_json(row: Any) -> dict[str, Any]:
     failed = row.error_type is not None
     return {
@@ -173,8 +180,8 @@ def _attempt_json(row: Any) -> dict[str, Any]:
         "started_at": iso(row.started_at),
         "finished_at": iso(row.finished_at),
         "duration_ms": round((row.finished_at - row.started_at).total_seconds() * 1000, 3),
-        "result": None if row.result is None else json.loads(row.result),
-        "error": {"type": row.error_type, "message": row.error_message, "stack": row.stack} if failed else None,
+        "result": None if row.result is None else json.loads(row.result) if may_view_payloads() else HIDDEN,
+        "error": _error_json(row) if failed else None,
         "next_due_at": iso_or_none(row.next_due_at),
     }
 

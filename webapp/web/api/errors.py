@@ -9,6 +9,7 @@ from flask import Response
 from webapp.store import api_feeds
 from webapp.store.status import error_json
 from webapp.web.api.blueprint import CURSOR, LIMIT, SINCE, UNTIL, answer_page, bp, operation
+from webapp.web.api.hiding import without_stacks
 from webapp.web.auth import require
 from webapp.web.context import get_runtime
 from webapp.web.requests import Param, read_query, text_of
@@ -31,7 +32,11 @@ def list_errors() -> Response:
     cursor, limit = wanted.pop("cursor"), wanted.pop("limit")
     with get_runtime().db.read() as conn:
         found = api_feeds.list_errors(conn, cursor, limit, **wanted)
-    return answer_page(found, lambda row: error_json(row.event_id, row))
+    return answer_page(found, _error_json)
+
+
+def _error_json(row: Any) -> dict[str, Any]:
+    return without_stacks([error_json(row.event_id, row)])[0]
 
 
 SCHEMAS: dict[str, Any] = {

@@ -8,6 +8,8 @@ from typing import Any
 
 from flask import Response
 
+from webapp.domain.access import HIDDEN, PAYLOADS
+from webapp.domain.consumed import BEGINNINGS, CONSUMED, MECHANISMS
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.faults import pointer, refusal, shown
 from webapp.domain.instants import iso, iso_or_none
@@ -168,7 +170,7 @@ def source_json(row: Any, secret: str | None = None) -> dict[str, Any]:
         "name": row.name,
         "kind": row.kind,
         "state": "active" if row.disabled_at is None else "disabled",
-        "url": _url_of(row) if may_edit else None,
+        "url": _url_of(row) if may_edit and row.kind not in CONSUMED else None,
         "event_source": row.event_source,
         "options": row.options,
         "mapping": templates_of(row.kind, row.mapping),
@@ -226,15 +228,15 @@ def _request_json(row: Any) -> dict[str, Any]:
         "reason": row.reason,
         "event": row.event_uid,
         "ip": row.ip,
-        "headers": row.headers,
-        "body": row.body,
+        "headers": row.headers if current_actor().can(PAYLOADS) else {},
+        "body": row.body if current_actor().can(PAYLOADS) else HIDDEN,
     }
 
 
 _TEMPLATE = {"type": ["string", "null"], "maxLength": 300}
 _CHOSEN: dict[str, Any] = {
     "name": {"type": "string", "maxLength": 120},
-    "kind": {"type": "string", "enum": list(KINDS), "description": "How requests are verified; it cannot be changed."},
+    "kind": {"type": "string", "enum": list(KINDS), "description": "How requests are verified, or which kind of broker is read; it cannot be changed."},
     "event_source": {"type": ["string", "null"], "maxLength": 200, "description": "The source of its events; of the name when left out."},
     "options": {
         "type": ["object", "null"],
@@ -246,6 +248,10 @@ _CHOSEN: dict[str, Any] = {
             "timestamp_header": {"type": "string"},
             "tolerance_s": {"type": "integer", "minimum": 10, "maximum": 3600},
             "user": {"type": "string"},
+            "url": {"type": "string", "description": "Of the broker, without the password, which is the secret."},
+            **{name: {"type": "string"} for name in ("queue", "topic", "stream", "group", "filter")},
+            "begin": {"type": "string", "enum": list(BEGINNINGS)},
+            "mechanism": {"type": "string", "enum": list(MECHANISMS)},
         },
     },
     "mapping": {
@@ -263,7 +269,7 @@ SCHEMAS: dict[str, Any] = {
         "additionalProperties": False,
         "properties": {
             **_CHOSEN,
-            "secret": {"type": ["string", "null"], "minLength": 8, "maxLength": 500, "writeOnly": True},
+            "secret": {"type": ["string", "null"], "minLength": 1, "maxLength": 500, "writeOnly": True},
         },
         "examples": [{"name": "Shop repository", "kind": "github", "event_source": "github.com/acme/shop"}],
     },

@@ -33,7 +33,7 @@ class Column:
 
 
 @bp.post("/backtest")
-@require("read")
+@require("read", payloads=True)
 def run() -> Response:
     """Judge the newest events by the rule in the form; with ``before``, those older than that, as one more stretch."""
     form = SubscriptionForm.from_fields(request.form)

@@ -53,7 +53,7 @@ class Check:
 
 
 @bp.post("/check")
-@require("read")
+@require("read", payloads=True)
 def check() -> Response:
     """What the rule in the form says of an event."""
     given = {name: request.form.get(name, "").strip() for name in ("event", "event_id", "event_json")}

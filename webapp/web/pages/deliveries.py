@@ -137,7 +137,7 @@ def show(delivery_id: str) -> Response:
 
 
 @bp.get("/<delivery_id>/test.py")
-@require("operate")
+@require("operate", payloads=True)
 def as_test(delivery_id: str) -> Response:
     """A pytest file that runs its handler against its event."""
     with get_runtime().db.read() as conn:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
+from webapp.domain.access import HIDDEN
 from webapp.domain.condition_text import parse_condition_text
 from webapp.domain.conditions import Condition
 from webapp.domain.errors import NotFound, Refused
 from webapp.domain.events import STATUSES
+from webapp.domain.jsontext import to_text
 from webapp.domain.lifecycle import FINAL
 from webapp.services import operate
 from webapp.store import feed_events as feed
@@ -23,7 +25,7 @@ from webapp.store.feed_lineage import lineage_of
 from webapp.store.feed_waiting import is_blocking, waits_of
 from webapp.web import render, waterfall
 from webapp.web.answers import SINCE, done, newer_part, since_of, url_with
-from webapp.web.auth import current_actor, require
+from webapp.web.auth import current_actor, may_view_payloads, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.deliveries import can
 from webapp.web.why import why_of_event
@@ -64,6 +66,8 @@ class Wanted:
 
     def condition(self) -> tuple[Condition | None, str]:
         """What ``q`` asks for, or what is wrong with it."""
+        if self.q and not may_view_payloads():  # what is found would tell what is inside
+            return None, "You may not view payloads, and so not search in them. An administrator can allow it."
         try:
             return (parse_condition_text(self.q) if self.q else None), ""
         except Refused as refused:
@@ -185,7 +189,7 @@ def find_event(uid: str) -> EventDetail:
         event = feed.find_event(conn, uid)
     if event is None:
         raise NotFound("There is no such event.")
-    return event
+    return event if may_view_payloads() else replace(event, payload=to_text(HIDDEN))
 
 
 def progress_context(event: EventDetail) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Shaped:
 
 
 @bp.post("/transform")
-@require("read")
+@require("read", payloads=True)
 def preview() -> Response:
     """The part beside the form."""
     form = SubscriptionForm.from_fields(request.form)
