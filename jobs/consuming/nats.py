@@ -54,7 +54,7 @@ async def feed(source: Source) -> AsyncIterator[Feed]:
             ack_wait=ACK_WAIT_S, max_ack_pending=2 * BATCH, deliver_policy=BEGINNINGS[source.option("begin")]
         )
         subscription = await client.jetstream().pull_subscribe(
-            source.option("subject"), durable=source.option("group"), stream=source.option("stream"), config=config
+            source.option("filter"), durable=source.option("group"), stream=source.option("stream"), config=config
         )
         yield NatsFeed(client, subscription)
     finally:

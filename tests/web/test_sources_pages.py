@@ -11,8 +11,10 @@ from flask import Flask
 from tests.support import factories as make
 from tests.support.pages import soup, words
 from tests.support.people import Person, Program, add_program
+from webapp.domain.consumed import CONSUMED
 from webapp.runtime import Runtime
 from webapp.store import tables, tables_inbound
+from webapp.store.source_connections import save_connections
 from webapp.web.source_words import KINDS
 
 GITHUB = {
@@ -24,6 +26,14 @@ GITHUB = {
     "subject": "",
 }
 API = "/api/v1/sources"
+GROUP = {"group": "hub", "begin": "all"}
+BROKER_FIELDS = {
+    "rabbitmq": {"url": "amqp://hub@rabbit.example", "queue": "in"},
+    "kafka": {"url": "kafka://a.example,b.example:9093", "topic": "in", "mechanism": "PLAIN", **GROUP},
+    "nats": {"url": "nats://nats.example", "stream": "IN", "filter": "in.>", **GROUP},
+    "mqtt": {"url": "mqtt://hub@mqtt.example", "topic": "in/#"},
+    "redis": {"url": "rediss://redis.example/1", "stream": "in", **GROUP},
+}
 
 
 def rows(rt: Runtime) -> list[Any]:
@@ -68,10 +78,15 @@ def test_viewer_sees_neither_address_nor_buttons(as_operator: Person, as_viewer:
 def test_every_kind_has_a_form_and_a_page(as_operator: Person, kind: str) -> None:
     assert soup(as_operator.get(f"/sources/new?kind={kind}")).find(id="sources-form")
     fields = {"header": "X-Sig", "algorithm": "sha1", "encoding": "base64", "user": "erp", "tolerance_s": "60"}
-    source_id = create(as_operator, kind=kind, **fields)
+    source_id = create(as_operator, kind=kind, **fields, **BROKER_FIELDS.get(kind, {}))
     page = soup(as_operator.get(f"/sources/{source_id}"))
-    assert "/in/" in page.text or "/p/" in page.text
-    assert "curl" in words(page.find(id="source-command")) or "Webhook" in page.text
+    if kind in CONSUMED:
+        assert "/in/" not in page.text
+        assert "SIGNALBOX_CONSUMERS" in words(page.find(id="connections"))
+        assert "test.sent" in words(page.find(id="source-command"))
+    else:
+        assert "/in/" in page.text or "/p/" in page.text
+        assert "curl" in words(page.find(id="source-command")) or "Webhook" in page.text
     assert (
         soup(as_operator.get(f"/sources/{source_id}/edit")).find("input", {"name": "name"})["value"] == GITHUB["name"]
     )  # type: ignore[index]
@@ -173,3 +188,41 @@ def test_api_names_every_fault(api: Program) -> None:
     answer = api.post(API, {"name": "", "kind": "ftp", "colour": 1})
     assert answer.status_code == 422
     assert {fault["pointer"] for fault in answer.json["errors"]} == {"/name", "/kind", "/colour"}  # type: ignore[index]
+
+
+def test_consumed_source_has_no_address_and_shows_how_its_connections_are(
+    as_operator: Person, api: Program, sqlite_rt: Runtime
+) -> None:
+    source_id = create(as_operator, kind="nats", secret="pw", **BROKER_FIELDS["nats"])
+    (row,) = rows(sqlite_rt)
+    assert row.sealed is not None
+    assert api.post(f"/in/{row.token}", {"type": "a.b"}).status_code == 404
+    told = {
+        "source_id": source_id, "worker": "consumer-1", "state": "waiting", "error": "AuthorizationError: no <b>",
+        "error_at": sqlite_rt.clock(), "taken": 7, "since": sqlite_rt.clock(), "seen_at": sqlite_rt.clock(),
+    }  # fmt: skip
+    with sqlite_rt.db.write() as conn:
+        save_connections(conn, [told])
+    part = soup(as_operator.get(f"/sources/{source_id}/connections"))
+    assert "Not connected" in words(part)
+    assert "AuthorizationError: no <b>" in words(part)
+    document = api.get(f"{API}/{source_id}").json
+    assert (document["url"], document["options"]["stream"], document["has_secret"]) == (None, "IN", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "wrong"),
+    [
+        ("nats", {"url": "nats://hub:pw@nats.example"}, "url"),
+        ("redis", {"url": "http://redis.example"}, "url"),
+        ("mqtt", {"url": "mqtt://a.example,b.example"}, "url"),
+        ("rabbitmq", {"queue": ""}, "queue"),
+        ("kafka", {"begin": "yesterday"}, "begin"),
+    ],
+)
+def test_what_is_wrong_with_a_consumed_source_is_shown_at_its_field(
+    as_operator: Person, sqlite_rt: Runtime, kind: str, fields: dict[str, str], wrong: str
+) -> None:
+    page = soup(as_operator.post("/sources", GITHUB | BROKER_FIELDS[kind] | {"kind": kind} | fields))
+    assert {link["href"] for link in page.select("[role=alert] a")} == {f"#f-{wrong}"}
+    assert rows(sqlite_rt) == []

@@ -46,7 +46,7 @@ CONSUMED: Mapping[str, Broker] = MappingProxyType(
         ),
         "nats": Broker(
             ("nats", "tls"),
-            ("stream", "group", "subject?"),
+            ("stream", "group", "filter?"),
             {"begin": BEGINNINGS},
             several_hosts=True,
             subject="{header.subject}",

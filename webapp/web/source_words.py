@@ -16,6 +16,7 @@ class KindWords:
     secret: str = ""  # what the secret is called at the sender; empty: there is none
 
 
+CONSUMERS = "It is read by the processes that SIGNALBOX_CONSUMERS starts; they need requirements-connectors.txt."
 KINDS: dict[str, KindWords] = {
     "github": KindWords(
         "GitHub",
@@ -86,7 +87,65 @@ KINDS: dict[str, KindWords] = {
             "HEAD, and browsers that fetch ahead, publish nothing.",
         ),
     ),
+    "rabbitmq": KindWords(
+        "RabbitMQ",
+        "Messages of a queue (AMQP 0-9-1).",
+        (
+            "The queue has to be there. What the hub refuses goes to its dead-letter exchange, if it has one.",
+            "A message needs a message-id, or be a CloudEvent, for the hub to know it when it comes again.",
+            CONSUMERS,
+        ),
+        "the password at the broker",
+    ),
+    "kafka": KindWords(
+        "Kafka",
+        "Messages of a topic, read in a consumer group.",
+        (
+            "Topic, partition and offset are the id of an event. Offsets are committed when events are on disk.",
+            CONSUMERS,
+        ),
+        "the password at the broker",
+    ),
+    "nats": KindWords(
+        "NATS JetStream",
+        "Messages of a stream, through a durable consumer.",
+        ("The stream has to be there; the durable consumer is made when it is not.", CONSUMERS),
+        "the password at the server, or the token when the URL names no user",
+    ),
+    "mqtt": KindWords(
+        "MQTT",
+        "Messages of topics, over MQTT 5, at least once.",
+        (
+            "The broker keeps the session while the hub is away. With a group, several consumers share the messages.",
+            "MQTT has no id that stays: a message that comes again is another event, unless it is a CloudEvent.",
+            CONSUMERS,
+        ),
+        "the password at the broker",
+    ),
+    "redis": KindWords(
+        "Redis stream",
+        "Entries of a stream, read in a consumer group.",
+        ("The group is made when it is not there. The id of an entry is the id of its event.", CONSUMERS),
+        "the password of that Redis",
+    ),
 }
+OPTION_WORDS: dict[str, tuple[str, str, str]] = {  # of sources that are consumed: label, hint, example
+    "queue": ("Queue", "", "orders"),
+    "topic": ("Topic", "Of MQTT it may have wildcards.", "orders"),
+    "stream": ("Stream", "", "ORDERS"),
+    "group": ("Group", "All consumers of the hub read as this group, and share what comes.", "signalbox"),
+    "filter": ("Subjects", "Only those that fit, such as orders.>; empty: all of the stream.", "orders.>"),
+    "begin": ("A new group begins with", "", ""),
+    "mechanism": ("SASL mechanism", "Where the URL names a user.", ""),
+}
+URL_EXAMPLES = {
+    "rabbitmq": "amqps://hub@rabbit.example.com/vhost",
+    "kafka": "kafkas://hub@broker1.example.com,broker2.example.com",
+    "nats": "tls://hub@nats.example.com",
+    "mqtt": "mqtts://hub@mqtt.example.com",
+    "redis": "rediss://hub@redis.example.com/0",
+}
+CHOICE_WORDS = {"new": "what comes from now on", "all": "all that is there"}
 
 
 def trial(row: Any, url: str) -> str:
@@ -168,6 +227,28 @@ def _signed(
     )
 
 
+def _rabbitmq(url: str, options: Any) -> str:
+    return f"rabbitmqadmin publish routing_key='{options['queue']}' payload='{SAMPLE}'"
+
+
+def _kafka(url: str, options: Any) -> str:
+    brokers = options["url"].partition("://")[2].rpartition("@")[2]
+    return f"echo '{SAMPLE}' | kafka-console-producer.sh --bootstrap-server {brokers} --topic {options['topic']}"
+
+
+def _nats(url: str, options: Any) -> str:
+    return f"nats pub --jetstream {options.get('filter', 'SUBJECT').replace('>', 'test')} '{SAMPLE}'"
+
+
+def _mqtt(url: str, options: Any) -> str:
+    return f"mosquitto_pub -L '{options['url']}/{options['topic'].replace('#', 'test')}' -q 1 -m '{SAMPLE}'"
+
+
+def _redis(url: str, options: Any) -> str:
+    return f"redis-cli -u '{options['url']}' xadd {options['stream']} '*' type test.sent"
+
+
+SAMPLE = '{"type": "test.sent"}'
 _TRIALS = {
     "github": _github,
     "stripe": _stripe,
@@ -177,4 +258,9 @@ _TRIALS = {
     "basic": _basic,
     "none": _none,
     "publish": _publish,
+    "rabbitmq": _rabbitmq,
+    "kafka": _kafka,
+    "nats": _nats,
+    "mqtt": _mqtt,
+    "redis": _redis,
 }

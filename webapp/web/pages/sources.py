@@ -14,18 +14,21 @@ from typing import Any
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from webapp.domain.consumed import CONSUMED
 from webapp.domain.errors import Conflict, Fault, NotFound, Refused
 from webapp.domain.signatures import ALGORITHMS, ENCODINGS, TOLERANCE_S
 from webapp.domain.sources import OPTIONS, PRESETS, THEIRS, SourceDraft, parse_source, templates_of
 from webapp.services import sources as service
 from webapp.services.sources import Made
 from webapp.store import sources as store
+from webapp.store.api_metrics import WORKER_IS_LOST
+from webapp.store.source_connections import connections_of
 from webapp.web import render
 from webapp.web.answers import done, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import read_form
-from webapp.web.source_words import KINDS, trial
+from webapp.web.source_words import CHOICE_WORDS, KINDS, OPTION_WORDS, URL_EXAMPLES, trial
 
 bp = Blueprint("sources", __name__, url_prefix="/sources")
 
@@ -33,7 +36,7 @@ PER_PAGE = 50
 FIELD_CHARS = 2_000
 OVERLAPS = (("0", "at once"), ("1", "in an hour"), ("24", "in a day"), ("168", "in a week"))
 TEXTS = ("name", "event_source", "secret")
-OPTION_FIELDS = ("header", "algorithm", "encoding", "prefix", "timestamp_header", "tolerance_s", "user")
+OPTION_FIELDS = tuple(dict.fromkeys(name for names in OPTIONS.values() for name in names))
 TEMPLATE_FIELDS = ("type", "id", "subject")
 Errors = dict[str, list[str]]
 
@@ -49,6 +52,8 @@ class SourceForm:
     @classmethod
     def empty(cls, kind: str) -> SourceForm:
         """A new one of that kind."""
+        if kind in CONSUMED:
+            return cls(kind, {**PRESETS[kind], **{name: first for name, (first, *_) in CONSUMED[kind].choices.items()}})
         return cls(kind, {**PRESETS[kind], "algorithm": "sha256", "encoding": "hex", "tolerance_s": str(TOLERANCE_S)})
 
     @classmethod
@@ -143,7 +148,14 @@ def requests(source_id: str) -> Response:
     with get_runtime().db.read() as conn:
         row = store.get_source(conn, source_id)
         last = store.last_requests(conn, source_id)
-    return render.part("sources/_requests.html", source=row, requests=last)
+    return render.part("sources/_requests.html", source=row, requests=last, consumed=row.kind in CONSUMED)
+
+
+@bp.get("/<source_id>/connections")
+@require("read")
+def connections(source_id: str) -> Response:
+    """The part that says how it is consumed."""
+    return render.part("sources/_connections.html", source=_find(source_id), connections=_connections(source_id))
 
 
 @bp.get("/<source_id>/requests/<request_id>")
@@ -257,6 +269,8 @@ def _show(source_id: str, *, secret: str | None = None, errors: Errors | None = 
         words=KINDS[row.kind],
         trial=trial(row, shown),
         templates=templates_of(row.kind, row.mapping),
+        consumed=row.kind in CONSUMED,
+        connections=_connections(source_id) if row.kind in CONSUMED else (),
         overlapping=overlapping,
         overlaps=OVERLAPS,
         theirs=row.kind in THEIRS,
@@ -276,8 +290,18 @@ def _form(form: SourceForm, *, row: Any = None, errors: Errors | None = None, st
         options=OPTIONS.get(form.kind, ()),
         algorithms=[(one, one) for one in ALGORITHMS],
         encodings=[(one, one) for one in ENCODINGS],
+        broker=CONSUMED.get(form.kind),
+        option_words=OPTION_WORDS,
+        url_example=URL_EXAMPLES.get(form.kind, ""),
+        choice_words=CHOICE_WORDS,
         theirs=form.kind in THEIRS,
     )
+
+
+def _connections(source_id: str) -> Any:
+    rt = get_runtime()
+    with rt.db.read() as conn:
+        return connections_of(conn, source_id, rt.clock() - WORKER_IS_LOST)
 
 
 def _find(source_id: str) -> Any:
