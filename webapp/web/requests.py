@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Request, request
+from gunicorn.http.errors import ParseException
 from werkzeug.http import parse_options_header
 
 from webapp.domain.errors import Fault, Refused
@@ -60,10 +61,20 @@ def read_body(limit: int, kinds: Sequence[str] = (JSON,)) -> bytes:
 
 
 def read_raw(asked: Request, limit: int, *, cache: bool = False) -> bytes:
-    """The body as it came, cut off one byte behind the limit."""
+    """The body as it came, cut off one byte behind the limit. Raises ``Refused`` (400) when the sender broke off."""
     if asked.max_content_length != limit + 1:
         asked.max_content_length = limit + 1
-    return asked.get_data(cache=cache)
+    try:
+        body = asked.get_data(cache=cache)
+    except (OSError, ParseException):
+        raise _broken_off() from None
+    if len(body) < (asked.content_length or 0):  # what came may look whole, and be the beginning of something else
+        raise _broken_off()
+    return body
+
+
+def _broken_off() -> Refused:
+    return Refused("bad-request", "The body ends too early, or its chunks are broken.", status=400)
 
 
 def too_large(limit: int) -> Refused:
@@ -208,8 +219,10 @@ def check_request(of_machine: bool) -> None:
 def _check_form() -> None:
     if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):  # a second lock beside the token
         raise Refused("csrf-failed", "This form was sent from another site.", status=403)
+    limit = get_runtime().settings.max_body_bytes
+    body = read_raw(request._get_current_object(), limit, cache=True)  # type: ignore[attr-defined]
     if request.mimetype == FORM:
-        _check_urlencoded(request.get_data(cache=True), get_runtime().settings.max_body_bytes)
+        _check_urlencoded(body, limit)
     if request.files:
         raise Refused("unexpected-file", "No form of the hub takes files.", status=400)
     fields = list(request.form.items(multi=True))
