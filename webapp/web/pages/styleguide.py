@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from flask import Blueprint, Response, request
 
@@ -11,7 +10,6 @@ from webapp.domain.lifecycle import State
 from webapp.web import render
 from webapp.web.auth import require
 from webapp.web.context import get_runtime
-from webapp.web.waterfall import Bar, Step, Tick, Waterfall
 
 bp = Blueprint("styleguide", __name__)
 
@@ -27,25 +25,14 @@ STATES = {
 FAULTS = {"name": "Use 1 to 80 printable characters.", "payload": ["Line 2: a comma is missing."]}
 BROKEN = '{\n  "amount": 129.5\n  "currency": "EUR"\n}'
 JSON = '{"amount":129.5,"currency":"EUR","paid":true,"lines":[{"sku":"A-1","count":2}],"note":null}'
-DRAWN = Waterfall(
-    ticks=(Tick(0, 0), Tick(25, 1), Tick(50, 2), Tick(75, 3)),
-    steps=(
-        Step("attempt", "success", "succeeded", Bar(2, 12), 0.41, n=1),
-        Step("attempt", "HTTP 503", "failed", Bar(16, 20), 0.8, n=1),
-        Step("due", "wait", "waiting", Bar(36, 34, pale=True), n=2),
-        Step("running", "running", "running", Bar(70, 30), n=2),
-    ),
-    more=0,
+
+
+BARS = (  # state, words, where and how wide in per cent, seconds
+    ("failed", "Attempt 1 · HTTP 503", 2, 20, 0.8),
+    ("waiting", "Waits for attempt 2", 22, 34, 1.4),
+    ("succeeded", "Attempt 2 · Succeeded", 56, 12, 0.4),
+    ("running", "Another delivery, running", 68, 32, 1.2),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """As much of an event as the timeline wants to know."""
-
-    received_at: datetime
-    status: str = "processing"
-    total: int = 2
 
 
 @bp.get("/styleguide")
@@ -64,8 +51,7 @@ def index() -> Response:
         now=now,
         earlier=now - timedelta(minutes=3),
         later=now + timedelta(minutes=18),
-        fall=DRAWN,
-        event=Sample(now - timedelta(seconds=4)),
+        bars=BARS,
         series=[2, 4, 3, 8, 13, 9, 6, 0, 0, 5, 7, 11, 12, 6, 4, 2],
         failed=[0, 0, 0, 1, 4, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0],
     )
