@@ -1,4 +1,4 @@
-"""``python -m bench [engine] [http] [batch] [browser] [memory] [scale] [fairness] [conditions] [--rounds N]``: everything side by side, in one run.
+"""``python -m bench [engine] [http] [batch] [browser] [memory] [scale] [fairness] [conditions] [flood] [--rounds N]``: everything side by side, in one run.
 
 The machine is shared and noisy: what is compared runs in turn, several rounds, and medians and spread are
 printed with the ratios. A target that is missed is printed as missed; this never fails a build.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-PIECES = ("engine", "http", "batch", "browser", "memory", "scale", "fairness", "conditions")
+PIECES = ("engine", "http", "batch", "browser", "memory", "scale", "fairness", "conditions", "flood")
 
 
 def main() -> int:
@@ -220,7 +220,26 @@ def run_conditions(rounds: int) -> None:
     print(f"target under 20: {verdict(statistics.median(times) < 20)}")
 
 
+def run_flood(_rounds: int) -> None:
+    from bench import flood
+
+    title(f"The live tail beside {flood.PER_SECOND:,} events a second for {flood.SECONDS:g} s")
+    held = flood.measure()
+    if held is None:
+        print("no Chromium on PATH")
+        return
+    print(
+        f"longest main-thread block    {held.longest_ms:.0f} ms ({held.long_tasks} over 50 ms), frame {held.frame_ms:.0f} ms"
+    )
+    print(f"looks {held.looks}, at {held.cut} of them more had come than are fetched; {held.rows} rows at most")
+    print(f"dropped on purpose           {held.dropped:,} of {held.sent:,} events were never a row; the list has them")
+    print(
+        f"target no block over 200 ms, the last event shown: {verdict(held.longest_ms <= 200 and held.reached_the_end)}"
+    )
+
+
 RUN: dict[str, Callable[[int], None]] = {
+    "flood": run_flood,
     "conditions": run_conditions,
     "fairness": run_fairness,
     "engine": run_engine,

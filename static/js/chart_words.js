@@ -1,5 +1,6 @@
 // The words of numbers on charts. They are those of webapp/web/charts.py.
 function seconds(value) {
+  if (value === 0) return "0 s";
   if (value < 0.01) return `${(value * 1000).toFixed(1)} ms`;
   if (value < 0.995) return `${Math.round(value * 1000)} ms`;
   if (value < 9.95) return `${value.toFixed(1)} s`;

@@ -20,12 +20,12 @@ async function fetchSeries() {
   return answer.json();
 }
 
-// The numbers at the pointer; without one, the newest.
+// The numbers at the pointer; without one, the newest: of rates the last whole slot, else the last that was measured.
+const newest = (figure, curve) => (figure.dataset.shape === "bars" ? curve.at(-2) : curve.findLast((value) => value !== null));
 function read(chart, index) {
   const { figure } = chart;
   const values = series.plots[figure.dataset.plot];
-  const at = index ?? series.t.length - 1;
-  figure.querySelectorAll("[data-curve] [data-value]").forEach((element, i) => { element.textContent = said(figure.dataset.unit, values[i][at]); });
+  figure.querySelectorAll("[data-curve] [data-value]").forEach((element, i) => { element.textContent = said(figure.dataset.unit, index === null ? newest(figure, values[i]) : values[i][index]); });
   figure.querySelector("[data-at]").textContent = index === null ? "" : clock(series, at);
 }
 
@@ -41,7 +41,11 @@ function create(figure) {
   return chart;
 }
 
-const data = (figure, values) => [series.t, ...(figure.dataset.shape === "bars" ? stacked(values) : values)];
+// A logarithm has no nought: nothing at all is drawn as a millisecond.
+const floored = (curve) => curve.map((value) => (value === 0 ? 0.001 : value));
+function data({ dataset: { shape, unit } }, values) {
+  return [series.t, ...(shape === "bars" ? stacked(values) : unit === "seconds" ? values.map(floored) : values)];
+}
 
 function fillTable(figure) {
   if (!figure.querySelector("details").open) return;

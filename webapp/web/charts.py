@@ -109,6 +109,8 @@ def seconds_in_words(seconds: float | None) -> str:
     """``12 ms``, ``1.4 s``, ``3 min``; "–" for ``None``."""
     if seconds is None:
         return "–"
+    if seconds == 0:
+        return "0 s"
     if seconds < 0.01:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 0.995:

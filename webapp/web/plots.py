@@ -19,6 +19,14 @@ class Curve:
     kind: str
     label: str
     values: tuple[float | None, ...]
+    is_rate: bool = False
+
+    @property
+    def newest(self) -> float | None:
+        """Of a rate the last whole slot, else the last that was measured."""
+        if self.is_rate:
+            return self.values[-2]
+        return next((value for value in reversed(self.values) if value is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,7 @@ def _rate(seen: Performance, kind: str, label: str, *measures: str) -> Curve:
     for i, slot in enumerate(seen.slots):
         minutes = min(window.step, window.now - (window.start + i * window.step) + 1)
         values.append(round(sum(getattr(slot, name) for name in measures) / max(1, minutes), 3))
-    return Curve(kind, label, tuple(values))
+    return Curve(kind, label, tuple(values), is_rate=True)
 
 
 def _each(seen: Performance, kind: str, label: str, value: Callable[[Slot], float | None]) -> Curve:
