@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pprint import pformat
 from typing import Any
 
-WIDTH = 88
+WIDTH = 48  # of the column that it stands in
 KEY = "sbx_…"
 
 
@@ -39,7 +39,7 @@ def python(base: str, document: Mapping[str, Any]) -> str:
 
 def _literal(value: Any) -> str:
     """As Python is written; ``repr`` escapes what cannot be seen."""
-    return pformat(value, width=WIDTH - 8, sort_dicts=False)
+    return pformat(value, width=WIDTH, sort_dicts=False)
 
 
 def _indented(text: str, by: int) -> str:

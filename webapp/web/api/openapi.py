@@ -26,6 +26,7 @@ from webapp.web.api import (
     needs,
     reroute,
     rules,
+    samples,
     schedules,
     secrets,
     sources,
@@ -49,6 +50,7 @@ TAGS = (
         "description": "What options of handlers name as {secret.NAME}; values go in and never come out.",
     },
     {"name": "rules", "description": "Rules as code: files of subscriptions, planned and applied."},
+    {"name": "samples", "description": "Events that somebody keeps under a name."},
     {"name": "event-types", "description": "The catalog: what events look like, who owns them."},
     {"name": "bulk", "description": "Retry, re-run, cancel or replay everything that matches, in the background."},
     {"name": "sources", "description": "Addresses for senders that speak their own dialect."},
@@ -195,6 +197,7 @@ def _schemas() -> dict[str, Any]:
         sources,
         subscriptions,
         schedules,
+        samples,
         secrets,
         backtest,
         health,
@@ -207,7 +210,7 @@ def _schemas() -> dict[str, Any]:
         needs,
     ):
         schemas |= module.SCHEMAS
-    for noun in ("Event", "EventType", "Delivery", "Error", "Subscription", "Schedule", "Secret", "Key", "Bulk", "BulkError"):
+    for noun in ("Event", "EventType", "Delivery", "Error", "Subscription", "Schedule", "Sample", "Secret", "Key", "Bulk", "BulkError"):
         schemas[f"{noun}List"] = _list_of(noun)
     return schemas
 

@@ -12,13 +12,14 @@ from flask import Blueprint, Response, request
 
 from webapp.domain.errors import Fault, Refused
 from webapp.store import feed_events as feed
+from webapp.store import samples
 from webapp.store.feed_subscriptions import list_names
 from webapp.web import render
 from webapp.web.answers import url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.events import find_event
-from webapp.web.pages.submit import Faults, Form, default_source
+from webapp.web.pages.submit_form import Faults, Form, default_source
 from webapp.web.why import Why, why_of_draft, why_of_event
 
 bp = Blueprint("explain", __name__)
@@ -31,6 +32,9 @@ ID_CHARS = 64
 def index() -> Response:
     """The form; ``?again=`` fills it with what an event held, ``?type=`` only names one."""
     form = Form(type=request.args.get("type", "")[:128], source=default_source(current_actor()))
+    if sample := request.args.get("sample", "")[:ID_CHARS]:
+        with get_runtime().db.read() as conn:
+            form = Form.from_document(samples.get_sample(conn, sample).event, form.source, "")
     if again := request.args.get("again", "")[:ID_CHARS]:
         form = _form_of(again)
     return _answer(form, asked=request.args.get("subscription", "")[:ID_CHARS])

@@ -20,7 +20,7 @@ from webapp.web import render
 from webapp.web.answers import done, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_acceptor, get_runtime
-from webapp.web.pages.submit import parse_labels
+from webapp.web.pages.submit_form import parse_labels
 from webapp.web.pages.subscription_form import Errors, by_field, faults_of
 
 bp = Blueprint("schedules", __name__, url_prefix="/schedules")
