@@ -137,8 +137,11 @@ class Recorder:
                 "error",
                 f"{claimed.event.type} failed for good in {claimed.handler}",
                 f"{row.settlement.reason}: {row.error_message or row.error_type or 'no reason given'}"[:500],
+                kind="delivery_dead",
                 link=f"/events/{claimed.event_uid}",
                 event_uid=claimed.event_uid,
+                subscription_id=claimed.subscription_id,
+                delivery_id=claimed.id,
                 dedupe_key=f"dead:{claimed.subscription_id}",
             )
         except Exception:

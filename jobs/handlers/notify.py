@@ -35,5 +35,6 @@ class NotifyHandler(EventHandler):
         title = fill(str(self.options.get("title") or "{type}"), event)[:MAX_TITLE]
         body = fill(str(self.options.get("body") or ""), event)[:MAX_BODY]
         severity = str(self.options.get("severity", "info"))
-        notification = await ctx.notify(severity, title, body, dedupe_key=f"delivery:{ctx.delivery_id}")
+        key, about = f"delivery:{ctx.delivery_id}", ctx.subscription_id
+        notification = await ctx.notify(severity, title, body, dedupe_key=key, subscription_id=about)
         return Done({"notification": notification})

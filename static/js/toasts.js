@@ -1,4 +1,5 @@
-// Short messages: of an answer (HX-Trigger: {"toast": …}), of a new notification, of a request that failed.
+// Short messages: of an answer (HX-Trigger: {"toast": …}), of new notifications, of a request that failed.
+// They are announced politely and never take the focus; at most three are shown, and those of errors stay.
 const SHAPES = {
   succeeded: "M5 .8a4.2 4.2 0 1 1 0 8.4a4.2 4.2 0 1 1 0-8.4z",
   warning: "M5 .8 9.6 9H.4z",
@@ -6,13 +7,27 @@ const SHAPES = {
 };
 const TONES = { success: "succeeded", error: "dead", info: "info" };
 const STAY_MS = 6000;
+const MOST = 3;
+const REMEMBERED = 50;
 const box = document.getElementById("toasts");
 
 function leave(toast) {
   const wait = setInterval(() => {
     if (!toast.isConnected) clearInterval(wait);
-    else if (!toast.matches(":hover, :focus-within")) { clearInterval(wait); toast.remove(); }
+    else if (!box.matches(":hover, :focus-within")) { clearInterval(wait); toast.remove(); }
   }, STAY_MS);
+}
+
+// Room is made by the oldest that is no error, else by the oldest; what holds the focus stays.
+function put(toast, stays) {
+  while (box.children.length >= MOST) {
+    const free = [...box.children].filter((one) => !one.matches(":focus-within"));
+    (free.find((one) => !one.dataset.stays) ?? free[0] ?? box.firstElementChild).remove();
+  }
+  if (stays) toast.dataset.stays = "1";
+  box.append(toast);
+  window.htmx?.process(toast);
+  if (!stays) leave(toast);
 }
 
 export function show({ text, tone = "succeeded", link = "" }) {
@@ -29,26 +44,48 @@ export function show({ text, tone = "succeeded", link = "" }) {
   } else {
     place.textContent = text;
   }
-  while (box.children.length >= 4) box.firstElementChild.remove();
-  box.append(toast);
-  if (name !== "dead") leave(toast);
+  put(toast, name === "dead");
 }
 
 document.body.addEventListener("toast", (event) => show(event.detail));
 document.addEventListener("click", (event) => event.target.closest("[data-dismiss]")?.closest("[data-toast]")?.remove());
+box.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) event.target.closest("[data-toast]")?.remove(); });
 box.querySelectorAll("[data-toast]").forEach(leave);
 
-// Notifications are fetched as a part, so that permissions and words stay on the server.
-document.body.addEventListener("live:notifications", async () => {
-  const answer = await fetch("/notifications/toast", { headers: { "HX-Request": "true" }, credentials: "same-origin" }).catch(() => null);
+// Notifications are fetched as a part, so that permissions and words stay on the server: all that came since the
+// last one seen, however long the connection was away. The hub hands out a little more; what was shown is known.
+let seen = box.dataset.seen ?? "";
+const known = new Set(JSON.parse(sessionStorage.getItem("toasts") ?? "[]"));
+function isNew(id) {
+  if (known.has(id)) return false;
+  known.add(id);
+  sessionStorage.setItem("toasts", JSON.stringify([...known].slice(-REMEMBERED)));
+  return true;
+}
+
+async function tellBrowser({ id, title, link }) {
+  if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
+  const worker = await navigator.serviceWorker?.getRegistration("/");
+  await worker?.showNotification(title, { tag: id, data: { link } });
+}
+
+async function fetchNew() {
+  const answer = await fetch(`/notifications/toasts?after=${encodeURIComponent(seen)}`, { headers: { "HX-Request": "true" }, credentials: "same-origin" }).catch(() => null);
   if (!answer || answer.status !== 200) return;
   const part = document.createElement("template");
   part.innerHTML = await answer.text(); // same origin, autoescaped; scripts in it cannot run
-  const toast = part.content.querySelector("[data-toast]");
-  if (!toast || document.getElementById(toast.id)) return;
-  box.append(toast);
-  leave(toast);
-});
+  const told = part.content.querySelector("[data-seen]");
+  if (!told) return;
+  if (told.dataset.seen > seen) seen = told.dataset.seen;
+  const fresh = [...told.querySelectorAll("[data-toast]")].filter((toast) => isNew(toast.dataset.id));
+  for (const toast of fresh) {
+    put(toast, toast.dataset.toast === "error");
+    if ("browser" in toast.dataset) tellBrowser(toast.dataset);
+  }
+  const more = Number(told.dataset.more);
+  if (more > 0 && fresh.length === MOST) show({ text: `and ${more} more`, tone: "info", link: "/notifications?view=unread" });
+}
+if (document.body.dataset.live) for (const name of ["live:notifications", "live:resync", "live:poll"]) document.body.addEventListener(name, fetchNew);
 
 const MESSAGES = { 0: "The hub does not answer. It is tried again when you press the button.", 401: "You are signed out. Reload the page to sign in.", 403: "You may not do this.", 404: "This is not there any more.", 409: "Its state has changed meanwhile; the page shows it now.", 429: "Too many requests; wait a moment." };
 document.body.addEventListener("htmx:responseError", (event) => {

@@ -257,8 +257,9 @@ def _release(rt: Runtime, flow: Flow) -> None:
 def _tell(rt: Runtime, flow: Flow, state: str, severity: Severity, title: str, body: str) -> None:
     rt.live.tell(SubscriptionChanged(flow.subscription_id, state))
     try:
-        link = f"/subscriptions/{flow.subscription_id}"
-        notify(rt, severity, title, body, link=link, dedupe_key=f"breaker:{state}:{flow.subscription_id}")
+        about = {"link": f"/subscriptions/{flow.subscription_id}", "subscription_id": flow.subscription_id}
+        key = f"breaker:{state}:{flow.subscription_id}"
+        notify(rt, severity, title, body, kind="breaker", dedupe_key=key, **about)
     except Exception:
         log.exception("people could not be notified", extra={"action": "breaker_notice_lost"})
 

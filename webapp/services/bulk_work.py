@@ -24,7 +24,7 @@ from webapp.domain.selections import parse_selection
 from webapp.live import BulkChanged, EventChanged
 from webapp.runtime import Runtime
 from webapp.services import trail
-from webapp.services.notify import notify
+from webapp.services.notify import Severity, notify
 from webapp.store import audit, bulk_items, bulk_operations, selection_sql, subscriptions
 from webapp.store.audit import Target
 from webapp.store.bulk_items import Results
@@ -74,7 +74,9 @@ def _step(rt: Runtime, owner: str, operation_id: str) -> Made | None:
     if made.ended is not None:
         severity, words = made.ended
         title = f"Bulk {row.kind} {made.state}: {row.reason}"
-        notify(rt, "success" if severity == "success" else "warning", title, words, link=f"/bulk/{operation_id}")
+        tone: Severity = "success" if severity == "success" else "warning"
+        link, key = f"/bulk/{operation_id}", f"bulk:{operation_id}"
+        notify(rt, tone, title, words, kind="bulk_ended", link=link, dedupe_key=key)
     return made
 
 

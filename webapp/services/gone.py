@@ -23,6 +23,8 @@ def pause_for_receiver(rt: Runtime, subscription_id: str, reason: str) -> bool:
         "warning",
         f"{name} is paused",
         f"{reason}. What comes for it is held until somebody resumes it.",
+        kind="subscription_paused",
+        subscription_id=subscription_id,
         link=f"/subscriptions/{subscription_id}",
         dedupe_key=f"gone:{subscription_id}",
     )

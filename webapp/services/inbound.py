@@ -24,6 +24,7 @@ from webapp.domain.sourcemaps import Request, document_of, fields_of, payload_of
 from webapp.domain.sources import templates_of
 from webapp.runtime import Runtime
 from webapp.services.accept import Accepted, Acceptor
+from webapp.services.notify import notify
 from webapp.services.sources import secrets_of
 from webapp.store import sources
 
@@ -99,6 +100,7 @@ def _judged(rt: Runtime, row: Any, arrival: Arrival, may_note: MayNote, take: Ca
     except HubError as refused:
         if may_note(row.id):
             _keep(rt, row, arrival, "rejected", refused.status, reason=why(refused))
+            _warn(rt, row, why(refused))
         raise
     accepted = taken.accepted
     if accepted is None:
@@ -190,6 +192,16 @@ def _keep(
             sources.keep_request(conn, kept)
     except HubError as error:  # the event matters more than the note about its request
         log.warning("a request of %s was not kept: %s", row.id, error.detail, extra={"action": "request_not_kept"})
+
+
+def _warn(rt: Runtime, row: Any, reason: str) -> None:
+    title, link = f"{row.name} rejects what comes", f"/sources/{row.id}"
+    try:
+        notify(
+            rt, "warning", title, _clean(reason), kind="source_rejecting", link=link, dedupe_key=f"rejecting:{row.id}"
+        )
+    except HubError as error:
+        log.warning("nobody could be told that %s rejects: %s", row.id, error, extra={"action": "notice_lost"})
 
 
 def note_of(

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
 
 from webapp.domain.errors import HubError
+from webapp.domain.notices import Preferences
+from webapp.domain.preferences import read_preferences
+from webapp.domain.reach import Reach, reach_of
 from webapp.live import NotificationCreated
 from webapp.runtime import Runtime
-from webapp.store.notifications import add_notification
+from webapp.store.notifications import add_notification, add_sends, browsers_of, list_listeners, put_into_inboxes
 
 log = logging.getLogger(__name__)
 
@@ -22,33 +29,92 @@ def notify(
     title: str,
     body: str = "",
     *,
+    kind: str = "handler",
     link: str | None = None,
     event_uid: str | None = None,
+    subscription_id: str | None = None,
+    delivery_id: str | None = None,
     dedupe_key: str | None = None,
 ) -> str:
-    """Store a notification and tell browsers; answers its id.
+    """Store a notification, put it into the inboxes of whoever wants it, and tell browsers; answers its id.
 
-    ``link`` is a path of the hub. Within an hour, notifications with the same ``dedupe_key`` are counted
-    on the first one instead of piling up.
+    ``kind`` is one of ``domain.notices.KINDS``, ``link`` a path of the hub. Within an hour, notifications with
+    the same ``dedupe_key`` are counted on the first one instead of piling up.
     """
     if link is not None and (not link.startswith("/") or link.startswith("//")):
         raise ValueError("a notification links to a path of the hub")
-    fresh = rt.new_id("ntf")
     row = {
-        "id": fresh,
+        "id": rt.new_id("ntf"),
         "at": rt.clock(),
         "severity": severity,
+        "kind": kind,
         "title": title[:200],
         "body": body[:2000],
         "link": link,
         "event_uid": event_uid,
+        "subscription_id": subscription_id,
+        "delivery_id": delivery_id,
         "dedupe_key": dedupe_key,
     }
     with rt.db.write() as conn:
-        shown = add_notification(conn, row)
-    if shown == fresh:
-        rt.live.tell(NotificationCreated(fresh, severity))
-    return shown
+        added = add_notification(conn, row)
+        if added.fresh:
+            put_out(rt, conn, row, list_listeners(conn))
+    if added.changed:
+        rt.live.tell(NotificationCreated(added.id, severity))
+    return added.id
+
+
+def put_out(rt: Runtime, conn: Connection, row: Mapping[str, Any], listeners: Iterable[Any]) -> None:
+    """Into the inboxes of those who want it, and into the log what becomes of it for each."""
+    browsers, entries, sends = browsers_of(conn), [], []
+    for user in listeners:
+        reach = _reach(user, row)
+        if not reach.muted:
+            state = "unread" if reach.unread else "read"
+            entries.append(
+                {
+                    "user_id": user.id,
+                    "notification_id": row["id"],
+                    "state": state,
+                    "toast": reach.toast,
+                    "browser": reach.browser,
+                }
+            )
+        sends += _sends(rt, user.id, row, reach, browsers.get(user.id, ()))
+    put_into_inboxes(conn, entries)
+    add_sends(conn, sends)
+
+
+def _reach(user: Any, row: Mapping[str, Any]) -> Reach:
+    return reach_of(
+        Preferences.from_json(user.document),
+        _zone(user.preferences),
+        kind=row["kind"],
+        severity=row["severity"],
+        subscription_id=row.get("subscription_id"),
+        now=row["at"],
+    )
+
+
+def _zone(chosen: Mapping[str, Any] | None) -> tzinfo:
+    """Of the user's account."""
+    return ZoneInfo(read_preferences(chosen or {}).zone)
+
+
+def _sends(
+    rt: Runtime, user_id: str, row: Mapping[str, Any], reach: Reach, browsers: Iterable[str]
+) -> list[dict[str, Any]]:
+    """For the log: the inbox at once, pushes and the summary when they are due."""
+    same = {"at": row["at"], "user_id": user_id, "notification_id": row["id"], "target": None, "due_at": None}
+    kept = {"channel": "inbox", "state": "muted" if reach.muted else "sent", "sent_at": row["at"]}
+    found: list[dict[str, Any]] = [same | kept]
+    if reach.digest_at is not None:
+        found.append(same | {"channel": "digest", "state": "due", "due_at": reach.digest_at, "sent_at": None})
+    if reach.push_at is not None:
+        due = {"channel": "push", "state": "due", "due_at": reach.push_at, "sent_at": None}
+        found += [same | due | {"target": target} for target in browsers]
+    return [{"id": rt.new_id("snd"), **send} for send in found]
 
 
 def warn_of_loop(rt: Runtime, event: Mapping[str, Any]) -> None:
@@ -65,6 +131,7 @@ def warn_of_loop(rt: Runtime, event: Mapping[str, Any]) -> None:
             "warning",
             f"A loop of {event['type']} was stopped",
             body,
+            kind="loop_held",
             link=link,
             event_uid=event["uid"],
             dedupe_key=key,

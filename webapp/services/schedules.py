@@ -17,10 +17,11 @@ from webapp.domain.access import Actor
 from webapp.domain.errors import Conflict, HubError
 from webapp.domain.events import EventDraft
 from webapp.domain.instants import iso
-from webapp.domain.schedules import ScheduleDraft, due_ticks, next_ticks
+from webapp.domain.schedules import LATE, ScheduleDraft, due_ticks, next_ticks
 from webapp.runtime import Runtime
 from webapp.services import trail
 from webapp.services.accept import Acceptor
+from webapp.services.notify import notify
 from webapp.store import schedules
 from webapp.store.audit import Target
 
@@ -110,6 +111,7 @@ def tick(rt: Runtime, acceptor: Acceptor) -> int:
             published += _tick_one(rt, acceptor, row, now)
         except HubError as error:
             log.warning("schedule %s could not tick: %s", row.id, error, extra={"action": "tick_failed"})
+            _warn(rt, row, f"Its event was refused: {error}")
     return published
 
 
@@ -121,7 +123,17 @@ def _tick_one(rt: Runtime, acceptor: Acceptor, row: Any, now: datetime) -> int:
     with rt.db.write() as conn:
         next_at = _next(row.cron, row.time_zone, now)
         schedules.move_on(conn, row, next_at=next_at, last_at=moments[-1] if moments else now, uid=uid)
+    if now - row.next_at > LATE:
+        _warn(rt, row, f"It was due at {iso(row.next_at)}; {len(moments)} of its ticks were caught up on.")
     return sum(not answer.duplicate for answer in answers)
+
+
+def _warn(rt: Runtime, row: Any, body: str) -> None:
+    title, link, key = f"{row.name} missed a tick", f"/schedules/{row.id}", f"missed:{row.id}"
+    try:
+        notify(rt, "warning", title, body, kind="schedule_missed", link=link, dedupe_key=key)
+    except HubError as error:
+        log.warning("nobody could be told of a missed tick: %s", error, extra={"action": "notice_lost"})
 
 
 def _event(row: Any, at: datetime, id: str) -> EventDraft:

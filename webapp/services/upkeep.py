@@ -76,7 +76,8 @@ def prune(rt: Runtime) -> None:
     for name in lost:
         log.warning("worker %s is lost", name, extra={"action": "worker_lost"})
         body = "It sent no heartbeat for 15 s. Its work was taken back."
-        notify(rt, "warning", f"Worker {name} is lost", body, link="/workers", dedupe_key="worker-lost")
+        title = f"Worker {name} is lost"
+        notify(rt, "warning", title, body, kind="worker_lost", link="/workers", dedupe_key="worker-lost")
     rt.live.tell(*(WorkerChanged(name, "lost") for name in lost))
 
 

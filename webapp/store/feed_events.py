@@ -21,6 +21,7 @@ from webapp.store.condition_sql import compile_condition
 from webapp.store.engine import within
 from webapp.store.events import to_event
 from webapp.store.feed_deliveries import AttemptRow, DeliveryRow, LogLine
+from webapp.store.feed_notifications import unread_of
 from webapp.store.needs import newest_needing
 from webapp.store.paging import COUNT_CAP, LIMIT, NEWER_CAP, SCAN, escape_like
 
@@ -150,8 +151,7 @@ class AttemptOf:
 
 def nav_counts(conn: Connection, *, user_id: str, now: datetime) -> NavCounts:
     """All counts in one statement."""
-    a, s, w, n = t.attempts.c, t.subscriptions.c, t.workers.c, t.notifications.c
-    read_through = select(func.coalesce(func.max(t.users.c.read_through), "")).where(t.users.c.id == user_id)
+    a, s, w = t.attempts.c, t.subscriptions.c, t.workers.c
     day = first_id_at("att", _ms(now - ERRORS_WITHIN))
     counted = {
         "events": select(t.events.c.uid),
@@ -159,7 +159,7 @@ def nav_counts(conn: Connection, *, user_id: str, now: datetime) -> NavCounts:
         "errors": select(a.id).where(a.error_type.is_not(None), a.id >= day),
         "subscriptions": select(s.id).where(s.deleted_at.is_(None)),
         "workers": select(w.name).where(w.seen_at > now - WORKER_IS_LOST, w.kind != "beat"),
-        "notifications": select(n.id).where(n.id > read_through.scalar_subquery()),
+        "notifications": unread_of(user_id, now),
     }
     columns = [capped_count(query, COUNT_CAP).label(name) for name, query in counted.items()]
     return NavCounts(**conn.execute(select(*columns)).one()._mapping)

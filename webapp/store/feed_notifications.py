@@ -1,4 +1,4 @@
-"""Notifications as one user sees them: newest first, unread above the mark, a capped unread count."""
+"""Notifications as one user sees them: newest first, by state, severity and kind; an unread count that is capped."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
 from webapp.store import tables as t
 from webapp.store.paging import LIMIT, Page, page_of
 
 UNREAD_CAP = 99
+MAX_TOASTS = 3
+VIEWS = ("", "unread", "snoozed", "archived")  # "": all that is neither snoozed nor archived
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,71 +23,126 @@ class NotificationRow:
     id: str
     at: datetime
     severity: str
+    kind: str
     title: str
     body: str
     link: str | None
     event_uid: str | None
+    subscription_id: str | None
+    delivery_id: str | None  # that can be retried now
     count: int
     last_at: datetime
-    unread: bool
+    state: str
+    browser: bool
+    snoozed_until: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+
+    @property
+    def unread(self) -> bool:
+        """Whether the user has not read it."""
+        return self.state == "unread"
 
 
 def list_notifications(
-    conn: Connection, read_through: str, *, before: str = "", severity: str = "", limit: int = LIMIT
+    conn: Connection,
+    user_id: str,
+    now: datetime,
+    *,
+    view: str = "",
+    severity: str = "",
+    kind: str = "",
+    before: str = "",
+    limit: int = LIMIT,
 ) -> Page[NotificationRow]:
     """Notifications older than the cursor, newest first."""
-    n = t.notifications.c
-    query = select(t.notifications)
+    n, i = t.notifications.c, t.inbox.c
+    query = _of(user_id).where(*_in_view(view, now))
     if severity:
         query = query.where(n.severity == severity)
+    if kind:
+        query = query.where(n.kind == kind)
     if before:
-        query = query.where(n.id < before)
-    rows = conn.execute(query.order_by(n.id.desc()).limit(limit + 1)).all()
-    return page_of(rows, limit, lambda row: _notification(row, read_through))
+        query = query.where(i.notification_id < before)
+    rows = conn.execute(query.order_by(i.notification_id.desc()).limit(limit + 1)).all()
+    return page_of(rows, limit, _notification)
 
 
-def find_notification(conn: Connection, notification_id: str) -> NotificationRow | None:
-    """One notification, or ``None``."""
-    row = conn.execute(select(t.notifications).where(t.notifications.c.id == notification_id)).first()
-    return None if row is None else _notification(row, "")
+def find_notification(conn: Connection, user_id: str, notification_id: str) -> NotificationRow | None:
+    """One notification of that user, or ``None``."""
+    row = conn.execute(_of(user_id).where(t.inbox.c.notification_id == notification_id)).first()
+    return None if row is None else _notification(row)
 
 
-def count_unread(conn: Connection, read_through: str) -> int:
-    """How many are newer than the mark; stops at ``UNREAD_CAP + 1``."""
-    n = t.notifications.c
-    newer = select(n.id).where(n.id > read_through).limit(UNREAD_CAP + 1).subquery()
-    return conn.execute(select(func.count()).select_from(newer)).scalar_one()
+def new_toasts(conn: Connection, user_id: str, after: str, now: datetime) -> tuple[tuple[NotificationRow, ...], int]:
+    """The newest unread ones above that id that are to be shown at once, the oldest of them first; and how many more."""
+    i = t.inbox.c
+    fresh = (i.notification_id > after, i.toast.is_(True) | i.browser.is_(True), *_in_view("unread", now))
+    rows = conn.execute(_of(user_id).where(*fresh).order_by(i.notification_id.desc()).limit(MAX_TOASTS)).all()
+    counted = select(i.notification_id).where(i.user_id == user_id, *fresh).limit(UNREAD_CAP + 1).subquery()
+    total = conn.execute(select(func.count()).select_from(counted)).scalar_one()
+    return tuple(_notification(row) for row in reversed(rows)), total - len(rows)
 
 
-def read_through(conn: Connection, user_id: str) -> str:
-    """The newest notification that the user marked read, or "" when there is none."""
-    query = select(t.users.c.read_through).where(t.users.c.id == user_id)
-    return conn.execute(query).scalar_one_or_none() or ""
+def count_unread(conn: Connection, user_id: str, now: datetime) -> int:
+    """How many are unread and not snoozed; stops at ``UNREAD_CAP + 1``."""
+    unread = unread_of(user_id, now).limit(UNREAD_CAP + 1).subquery()
+    return conn.execute(select(func.count()).select_from(unread)).scalar_one()
 
 
-def newest_id(conn: Connection) -> str | None:
-    """The newest notification there is."""
-    newest: str | None = conn.execute(select(func.max(t.notifications.c.id))).scalar_one()
-    return newest
+def unread_of(user_id: str, now: datetime) -> Select[Any]:
+    """The ids of what is unread."""
+    return select(t.inbox.c.notification_id).where(t.inbox.c.user_id == user_id, *_in_view("unread", now))
 
 
-def move_mark(conn: Connection, user_id: str, newest: str) -> None:
-    """Remember that the user has read up to there; the mark only ever moves forward."""
-    u = t.users.c
-    behind = or_(u.read_through.is_(None), u.read_through < newest)
-    conn.execute(update(t.users).where(u.id == user_id, behind).values(read_through=newest))
+def newest_id(conn: Connection, user_id: str) -> str:
+    """The newest notification that the user was told of, or "" when there is none."""
+    newest: str | None = conn.execute(
+        select(func.max(t.inbox.c.notification_id)).where(t.inbox.c.user_id == user_id)
+    ).scalar_one()
+    return newest or ""
 
 
-def _notification(row: Row[Any], read_through: str) -> NotificationRow:
+def _of(user_id: str) -> Select[Any]:
+    """Joined with its delivery, as far as that one is dead and nobody judged it: there is something to retry."""
+    n, i, d = t.notifications.c, t.inbox.c, t.deliveries.c
+    retriable = (d.id == n.delivery_id) & (d.state == "dead") & d.dismissed_at.is_(None)
+    return (
+        select(t.notifications, i.state, i.browser, i.snoozed_until, d.id.label("retriable"))
+        .select_from(t.inbox)
+        .join(t.notifications, n.id == i.notification_id)
+        .outerjoin(t.deliveries, retriable)
+        .where(i.user_id == user_id)
+    )
+
+
+def _in_view(view: str, now: datetime) -> list[ColumnElement[bool]]:
+    i = t.inbox.c
+    if view == "archived":
+        return [i.state == "archived"]
+    if view == "snoozed":
+        return [i.state != "archived", i.snoozed_until > now]
+    shown = or_(i.snoozed_until.is_(None), i.snoozed_until <= now)
+    return [i.state == "unread" if view == "unread" else i.state != "archived", shown]
+
+
+def _notification(row: Row[Any]) -> NotificationRow:
     return NotificationRow(
         id=row.id,
         at=row.at,
         severity=row.severity,
+        kind=row.kind,
         title=row.title,
         body=row.body,
         link=row.link,
         event_uid=row.event_uid,
+        subscription_id=row.subscription_id,
+        delivery_id=row.retriable,
         count=row._mapping["count"],  # ``row.count`` is a method of tuples
         last_at=row.last_at,
-        unread=row.id > read_through,
+        state=row.state,
+        browser=row.browser,
+        snoozed_until=row.snoozed_until,
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_by=row.acknowledged_by,
     )

@@ -17,6 +17,7 @@ from webapp.domain.access import Actor
 from webapp.domain.errors import HubError
 from webapp.store import feed_events
 from webapp.store.feed_events import ACTION_CAP, NavCounts
+from webapp.store.feed_notifications import newest_id
 from webapp.store.paging import COUNT_CAP
 from webapp.web import filters
 from webapp.web.auth import find_actor
@@ -44,6 +45,7 @@ def init_render(app: Flask) -> None:
     app.jinja_env.globals.update(
         nav_count=nav_count,
         nav_counts=_nav_counts,
+        newest_notification=_newest_notification,
         is_here=is_here,
         nav_places=lambda: places_for(_actor()),
         crumbs_here=crumbs_of,
@@ -113,6 +115,18 @@ def _read_nav_counts() -> NavCounts | None:
             return feed_events.nav_counts(conn, user_id=actor.id, now=rt.clock())
     except HubError:
         return None
+
+
+def _newest_notification() -> str:
+    """The page shows as toasts what comes after it."""
+    actor = _actor()
+    if actor is None:
+        return ""
+    try:
+        with get_runtime().db.read() as conn:
+            return newest_id(conn, actor.id)
+    except HubError:
+        return ""
 
 
 def _actor() -> Actor | None:

@@ -1,11 +1,13 @@
-"""Notifications of the signed-in person: the list, the unread count beside the link, the newest as a toast."""
+"""Notifications of the signed-in person: the inbox, what is done with one, what is shown at once as toasts."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request, url_for
 
 from webapp.domain.errors import NotFound
-from webapp.services.inbox import mark_all_read
+from webapp.domain.ids import first_id_at, made_at
+from webapp.domain.notices import KINDS, SEVERITIES
+from webapp.services import inbox, operate
 from webapp.store import feed_notifications as feed
 from webapp.web import render
 from webapp.web.answers import done, paging
@@ -14,27 +16,29 @@ from webapp.web.context import get_runtime
 
 bp = Blueprint("notifications", __name__, url_prefix="/notifications")
 
-SEVERITIES = ("error", "warning", "success", "info")
+OVERLAP_MS = 10_000  # ids of several processes may be written in another order than made; pages know what they showed
+MOVED = {"read": "Marked as read", "unread": "Marked as unread", "archived": "Archived"}
 
 
 @bp.get("")
 @require("read")
 def index() -> Response:
-    """The list, newest first; the part is the list."""
-    before, severity = request.args.get("before", "")[:64], request.args.get("severity", "")
-    severity = severity if severity in SEVERITIES else ""
-    with get_runtime().db.read() as conn:
-        mark = feed.read_through(conn, current_actor().id)
-        page = feed.list_notifications(conn, mark, before=before, severity=severity)
-        unread = feed.count_unread(conn, mark)
+    """The inbox, newest first; the part is the list."""
+    rt, user, before = get_runtime(), current_actor().id, request.args.get("before", "")[:64]
+    wanted = {"view": feed.VIEWS, "severity": SEVERITIES, "kind": tuple(KINDS)}
+    filters = {name: value if (value := request.args.get(name, "")) in known else "" for name, known in wanted.items()}
+    with rt.db.read() as conn:
+        page = feed.list_notifications(conn, user, rt.clock(), before=before, **filters)  # type: ignore[arg-type]
+        unread = feed.count_unread(conn, user, rt.clock())
     return render.page_or_part(
         "notifications/index.html",
         "notifications/_list.html",
         found=page,
         unread=unread,
-        severity=severity,
         severities=SEVERITIES,
-        **paging({"severity": severity}, before, page.next),
+        kinds=KINDS,
+        muted=inbox.get_preferences(rt, current_actor()),
+        **paging(filters, before, page.next),
     )
 
 
@@ -42,21 +46,25 @@ def index() -> Response:
 @require("read")
 def unread() -> Response:
     """The number beside the link."""
-    with get_runtime().db.read() as conn:
-        count = feed.count_unread(conn, feed.read_through(conn, current_actor().id))
+    rt = get_runtime()
+    with rt.db.read() as conn:
+        count = feed.count_unread(conn, current_actor().id, rt.clock())
     return render.part("notifications/_unread.html", unread=count)
 
 
-@bp.get("/toast")
+@bp.get("/toasts")
 @require("read")
-def newest_toast() -> Response:
-    """The newest unread notification as a toast; 204 when there is none."""
-    with get_runtime().db.read() as conn:
-        mark = feed.read_through(conn, current_actor().id)
-        page = feed.list_notifications(conn, mark, limit=1)
-    if not page.rows or not page.rows[0].unread:
+def toasts() -> Response:
+    """What came above the id that the page saw last, three at most, and how many more; 204 when nothing did."""
+    rt, after = get_runtime(), request.args.get("after", "")[:64]
+    seen_at = made_at(after)
+    if seen_at is not None:
+        after = first_id_at("ntf", int(seen_at.timestamp() * 1000) - OVERLAP_MS)
+    with rt.db.read() as conn:
+        rows, more = feed.new_toasts(conn, current_actor().id, after, rt.clock())
+    if not rows:
         return Response(status=204)
-    return render.part("notifications/_toast.html", notification=page.rows[0])
+    return render.part("notifications/_toasts.html", rows=rows, more=more, seen=rows[-1].id)
 
 
 @bp.get("/<notification_id>/toast")
@@ -64,7 +72,7 @@ def newest_toast() -> Response:
 def toast(notification_id: str) -> Response:
     """That notification as a toast."""
     with get_runtime().db.read() as conn:
-        found = feed.find_notification(conn, notification_id)
+        found = feed.find_notification(conn, current_actor().id, notification_id)
     if found is None:
         raise NotFound("There is no such notification.")
     return render.part("notifications/_toast.html", notification=found)
@@ -74,5 +82,58 @@ def toast(notification_id: str) -> Response:
 @require("read")
 def read() -> Response:
     """Mark all read, for this person."""
-    mark_all_read(get_runtime(), current_actor())
-    return done("All notifications are read", back=url_for("notifications.index"))
+    inbox.mark_all_read(get_runtime(), current_actor())
+    return _done("All notifications are read")
+
+
+@bp.post("/<notification_id>/<any(read, unread, archived):state>")
+@require("read")
+def move(notification_id: str, state: str) -> Response:
+    """Of one notification, for this person."""
+    inbox.move(get_runtime(), current_actor(), notification_id, state)
+    return _done(MOVED[state])
+
+
+@bp.post("/<notification_id>/snooze")
+@require("read")
+def snooze(notification_id: str) -> Response:
+    """Out of sight for a while."""
+    inbox.snooze(get_runtime(), current_actor(), notification_id, request.form.get("for", ""))
+    return _done("Snoozed")
+
+
+@bp.post("/<notification_id>/acknowledge")
+@require("operate")
+def acknowledge(notification_id: str) -> Response:
+    """Say to everybody that one takes care of it."""
+    inbox.acknowledge(get_runtime(), current_actor(), notification_id)
+    return _done("Everybody sees that you take care of it")
+
+
+@bp.post("/<notification_id>/retry")
+@require("operate")
+def retry(notification_id: str) -> Response:
+    """Try the delivery that it is about once more; it is read then."""
+    rt, actor = get_runtime(), current_actor()
+    with rt.db.read() as conn:
+        found = feed.find_notification(conn, actor.id, notification_id)
+    if found is None or found.delivery_id is None:
+        raise NotFound("There is nothing to retry any more.")
+    operate.retry(rt, actor, found.delivery_id)
+    inbox.move(rt, actor, notification_id, "read")
+    return _done("It is tried again")
+
+
+@bp.post("/mute")
+@require("read")
+def mute() -> Response:
+    """Hear no more of a kind or of a subscription, or again."""
+    off = request.form.get("off") == "1"
+    kind, subscription = request.form.get("kind", ""), request.form.get("subscription", "")
+    inbox.mute(get_runtime(), current_actor(), kind=kind, subscription_id=subscription, off=off)
+    what = KINDS.get(kind, "That subscription")
+    return _done(f"{what}: you are told again" if off else f"{what}: you are told no more. Undo it in the preferences.")
+
+
+def _done(message: str) -> Response:
+    return done(message, back=url_for("notifications.index"))

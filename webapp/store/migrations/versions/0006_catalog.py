@@ -269,7 +269,9 @@ def _add_channels() -> None:
     )
     op.create_index("ix_notification_sends_user_id_id", "notification_sends", ["user_id", "id"])
     due = sa.text("state = 'due'")
-    op.create_index("ix_notification_sends_due", "notification_sends", ["due_at"], sqlite_where=due, postgresql_where=due)
+    op.create_index(
+        "ix_notification_sends_due", "notification_sends", ["due_at"], sqlite_where=due, postgresql_where=due
+    )
 
 
 def _of_notifications():
