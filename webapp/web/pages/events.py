@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
+from webapp.domain import payload_tree
 from webapp.domain.access import HIDDEN
 from webapp.domain.condition_text import parse_condition_text
 from webapp.domain.conditions import Condition
@@ -15,19 +16,19 @@ from webapp.domain.errors import NotFound, Refused
 from webapp.domain.events import STATUSES
 from webapp.domain.jsontext import to_text
 from webapp.domain.lifecycle import FINAL
+from webapp.domain.payload_diff import Difference, difference
 from webapp.services import operate
 from webapp.store import feed_events as feed
 from webapp.store.event_types import deprecation_of
 from webapp.store.feed_deliveries import DeliveryRow
-from webapp.store.feed_event_types import faults_of_event
 from webapp.store.feed_events import EventDetail, EventFilter, EventPage
-from webapp.store.feed_lineage import lineage_of
 from webapp.store.feed_waiting import is_blocking, waits_of
-from webapp.web import render, waterfall
+from webapp.web import render
 from webapp.web.answers import SINCE, done, newer_part, since_of, url_with
 from webapp.web.auth import current_actor, may_view_payloads, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.deliveries import can
+from webapp.web.story import story_of
 from webapp.web.why import why_of_event
 
 bp = Blueprint("events", __name__, url_prefix="/events")
@@ -135,19 +136,33 @@ def show(uid: str) -> Response:
     event, asked = find_event(uid), request.args.get("subscription", "")[:64]
     with get_runtime().db.read() as conn:
         sender = feed.sender_name(conn, event.received_by)
-        lineage = lineage_of(conn, event.uid, event.causation_id)
-        verdict = faults_of_event(conn, event.uid)
         deprecation = deprecation_of(conn, event.type)
     return render.page_or_part(
         "events/show.html",
         "events/_live.html",
-        **progress_context(event),
+        **progress_context(event, asked),
         sender=sender,
-        lineage=lineage,
-        verdict=verdict,
         deprecation=deprecation,
-        why=why_of_event(event.uid, asked),
+        against=_against(event),
+        tree=payload_tree.tree(payload_tree.read(event.payload)),
+        raw_open=False,
     )
+
+
+@bp.get("/<uid>/payload")
+@require("read")
+def payload(uid: str) -> Response:
+    """What is in the payload beneath ``path``, from the child ``from`` on; or what ``find`` finds in it."""
+    event, wanted = find_event(uid), request.args.get("find", "").strip()[:200]
+    whole = payload_tree.read(event.payload)
+    if "find" in request.args:
+        found, has_more = payload_tree.search(whole, wanted) if wanted else ([], False)
+        return render.part("events/_found.html", event=event, found=found, wanted=wanted, has_more=has_more)
+    start = request.args.get("from", 0, type=int)
+    node = payload_tree.tree(whole, request.args.get("path", "data"), max(0, start))
+    if node is None:
+        raise NotFound("There is nothing at this path.")
+    return render.part("events/_nodes.html", event=event, node=node)
 
 
 @bp.get("/<uid>/live")
@@ -185,6 +200,7 @@ def rerunnable(deliveries: tuple[DeliveryRow, ...]) -> list[DeliveryRow]:
 
 
 def find_event(uid: str) -> EventDetail:
+    """The event; for those who may not view payloads, with the reason in the place of its own."""
     with get_runtime().db.read() as conn:
         event = feed.find_event(conn, uid)
     if event is None:
@@ -192,17 +208,37 @@ def find_event(uid: str) -> EventDetail:
     return event if may_view_payloads() else replace(event, payload=to_text(HIDDEN))
 
 
-def progress_context(event: EventDetail) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Another event, and what is different in this one."""
+
+    event: EventDetail
+    difference: Difference
+
+
+def _against(event: EventDetail) -> Compared | None:
+    """What ``?against=`` names."""
+    uid = request.args.get("against", "")[:64]
+    if not uid:
+        return None
+    other = find_event(uid)
+    return Compared(other, difference(payload_tree.read(other.payload), payload_tree.read(event.payload)))
+
+
+def progress_context(event: EventDetail, asked: str = "") -> dict[str, Any]:
+    """All that moves on the page; ``asked`` is the subscription of which it is asked why it did not run."""
     rt = get_runtime()
     with rt.db.read() as conn:
         progress, now = feed.progress_of(conn, event.uid), rt.clock()
         waits = waits_of(conn, [one.id for one in progress.deliveries], now)
+        story = story_of(conn, event, progress, now)
         blocking = {one.id for one in progress.deliveries if one.state == "dead" and is_blocking(conn, one.id)}
     return {
         "event": event,
         "progress": progress,
         "deliveries": progress.deliveries,
-        "fall": waterfall.draw(event, progress.deliveries, progress.attempts, now),
+        **story,
+        "why": why_of_event(event.uid, asked),
         "failures": [one for one in reversed(progress.attempts) if one.attempt.error_type],
         "took": {one.delivery_id: one.attempt.run_s for one in progress.attempts},  # of the last try
         "names": {one.id: one.subscription_name for one in progress.deliveries},
