@@ -101,6 +101,26 @@ def test_own_password_is_changed_and_other_browsers_end(app: Flask, sqlite_rt: R
     assert elsewhere.get("/settings/account").status_code == 302
 
 
+def test_payloads_are_hidden_from_a_user_and_shown_again(app: Flask, signed_in: Person, sqlite_rt: Runtime) -> None:
+    vera = create_user(sqlite_rt, SYSTEM, "vera", "a rather long passphrase", "viewer")
+    for sees, action in (("no", "user.payloads_hidden"), ("yes", "user.payloads_shown")):
+        signed_in.post(f"/settings/users/{vera}/payloads", {"sees": sees})
+        assert row_of(sqlite_rt, tables.users, vera).sees_payloads is (sees == "yes")
+        assert action in [row.action for row in rows_of(sqlite_rt, tables.audit)]
+    assert Person(app, vera).post(f"/settings/users/{vera}/payloads", {"sees": "yes"}).status_code == 403
+
+
+def test_other_browsers_are_listed_and_signed_out(app: Flask, sqlite_rt: Runtime) -> None:
+    user_id = create_user(sqlite_rt, SYSTEM, "vera", "a rather long passphrase", "viewer")
+    here, elsewhere = Person(app, user_id), Person(app, user_id)
+    assert words(by_id(soup(here.get("/settings/account")), "account-sessions")) == "Where you are signed in"
+    assert here.get("/settings/account").text.count("192.0.2.9") == 2
+    assert here.post("/settings/account/sign-out-others").status_code == 303
+    assert elsewhere.get("/settings/account").status_code == 302
+    assert here.get("/settings/account").text.count("192.0.2.9") == 1
+    assert row_of(sqlite_rt, tables.users, user_id).signed_in_at is not None
+
+
 def test_key_is_shown_once(signed_in: Person, sqlite_rt: Runtime, app: Flask) -> None:
     answer = signed_in.post("/settings/keys", {"name": "shop-api", "role": "publisher"})
     page = soup(answer)

@@ -62,6 +62,35 @@ def set_role(rt: Runtime, actor: Actor, user_id: str, role: str) -> None:
         _note(rt, conn, actor, "user.role_changed", "user", user_id, user.username, {"from": user.role, "to": role})
 
 
+def set_sees_payloads(rt: Runtime, actor: Actor, user_id: str, sees: bool) -> None:
+    """Let a user view payloads, or hide them; it holds from the next request on."""
+    _demand(actor)
+    with rt.db.write() as conn:
+        user = accounts.get_user(conn, user_id)
+        accounts.change_user(conn, user_id, sees_payloads=sees)
+        action = "user.payloads_shown" if sees else "user.payloads_hidden"
+        _note(rt, conn, actor, action, "user", user_id, user.username)
+
+
+def list_sessions(rt: Runtime, actor: Actor) -> list[Any]:
+    """The browsers that are signed in as this user, last used first."""
+    now = rt.clock()
+    with rt.db.read() as conn:
+        idle_since = now - timedelta(hours=rt.settings.session_idle_h)
+        return list(accounts.sessions_of(conn, actor.id, now=now, idle_since=idle_since))
+
+
+def sign_out_others(rt: Runtime, actor: Actor, session_id: str) -> int:
+    """End every session of this user but one; answers how many ended."""
+    if actor.kind != "user":
+        raise Forbidden("Only a signed-in user has sessions.")
+    with rt.db.write() as conn:
+        ended = accounts.delete_sessions_of(conn, actor.id, but=session_id)
+        if ended:
+            _note(rt, conn, actor, "user.others_signed_out", "user", actor.id, actor.name, {"sessions": ended})
+    return ended
+
+
 def disable_user(rt: Runtime, actor: Actor, user_id: str) -> None:
     """Sign a user out everywhere and keep them out. The last administrator cannot be disabled."""
     _demand(actor)

@@ -124,8 +124,8 @@ def _open_session(rt: Runtime, user: Any, visit: Visit, password_hash: str | Non
     actor = Actor("user", user.id, user.username, user.role, ip=visit.ip, request_id=visit.request_id)
     with rt.db.write() as conn:
         accounts.prune_sessions(conn, now=now, idle_since=now - timedelta(hours=rt.settings.session_idle_h))
-        if password_hash is not None:
-            accounts.change_user(conn, user.id, password_hash=password_hash)
+        renewed = {} if password_hash is None else {"password_hash": password_hash}
+        accounts.change_user(conn, user.id, signed_in_at=now, **renewed)
         accounts.add_session(
             conn,
             {

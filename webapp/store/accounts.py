@@ -97,6 +97,16 @@ def delete_sessions_of(conn: Connection, user_id: str, *, but: str = "") -> int:
     return conn.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != but)).rowcount
 
 
+def sessions_of(
+    conn: Connection, user_id: str, *, now: datetime, idle_since: datetime, limit: int = 100
+) -> Sequence[Row[Any]]:
+    """The living sessions of a user, last used first."""
+    mine = select(sessions).where(
+        sessions.c.user_id == user_id, sessions.c.expires_at > now, sessions.c.seen_at > idle_since
+    )
+    return conn.execute(mine.order_by(sessions.c.seen_at.desc(), sessions.c.id).limit(limit)).all()
+
+
 def prune_sessions(conn: Connection, *, now: datetime, idle_since: datetime) -> int:
     """Forget those that ended by themselves."""
     ended = or_(sessions.c.expires_at <= now, sessions.c.seen_at <= idle_since)

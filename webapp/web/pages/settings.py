@@ -71,6 +71,15 @@ def set_role(user_id: str) -> Response:
     return done(f"Is {role} now", back=_users_url(), go=_users_url())
 
 
+@bp.post("/users/<user_id>/payloads")
+@require("administer")
+def set_payloads(user_id: str) -> Response:
+    """Let the user view payloads, or hide them."""
+    sees = read_form("sees")["sees"] == "yes"
+    accounts.set_sees_payloads(get_runtime(), current_actor(), user_id, sees)
+    return done("May view payloads now" if sees else "Payloads are hidden now", back=_users_url(), go=_users_url())
+
+
 @bp.get("/environment")
 @require("administer")
 def environment() -> Response:
@@ -87,27 +96,45 @@ def environment() -> Response:
 @bp.get("/account")
 @require("read")
 def account() -> Response:
-    """The own name and role, and the form for another password."""
-    return render.part("settings/account.html", errors={})
+    """The own name and role, the form for another password, and where one is signed in."""
+    return _account({})
+
+
+@bp.post("/account/sign-out-others")
+@require("read")
+def sign_out_others() -> Response:
+    """Every other browser of this person is signed out."""
+    ended = accounts.sign_out_others(get_runtime(), current_actor(), _own_session())
+    here = url_for("settings.account")
+    return done(f"{ended} signed out" if ended else "There were no others", back=here, go=here)
 
 
 @bp.post("/account")
 @require("read")
 def change_password() -> Response:
     """Another password; every other session of this person ends."""
-    sent, token = read_form("old_password", "password"), session.get(TOKEN, "")
+    sent = read_form("old_password", "password")
     try:
         accounts.change_own_password(
             get_runtime(),
             current_actor(),
             sent["old_password"],
             sent["password"],
-            session_id=accounts.fingerprint(token),
+            session_id=_own_session(),
         )
     except Refused as refusal:
-        return render.part("settings/account.html", status=422, errors=errors_of(refusal, "password"))
+        return _account(errors_of(refusal, "password"), status=422)
     here = url_for("settings.account")
     return done("Your password is changed; other browsers are signed out", back=here, go=here)
+
+
+def _account(errors: dict[str, list[str]], *, status: int = 200) -> Response:
+    found = accounts.list_sessions(get_runtime(), current_actor())
+    return render.part("settings/account.html", status=status, errors=errors, sessions=found, own=_own_session())
+
+
+def _own_session() -> str:
+    return accounts.fingerprint(session.get(TOKEN, ""))
 
 
 def _users(
