@@ -126,6 +126,30 @@ def test_what_a_client_sends_changes_nothing(sqlite_rt: Runtime, as_viewer: Pers
     assert client.connected
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [f"42{NAMESPACE},[", "42[]", "9", "", "4", f"42{NAMESPACE}," + "[" * 20_000, f"42{NAMESPACE},[{{}}]", b"\x00\xff" * 500,
+     f'42{NAMESPACE},["join","*"]', f'42{NAMESPACE},["join","{"r" * 9_000}"]', "45-9999999-", "40/admin,"],
+    ids=["cut off", "other namespace", "unknown kind", "empty", "no packet", "nested", "no name", "binary", "room *",
+         "long room", "attachments", "admin"],
+)  # fmt: skip
+def test_frames_of_nonsense_reach_nobody(
+    app: Flask, as_viewer: Person, as_operator: Person, connect: Any, frame: Any
+) -> None:
+    client, other = connect(as_viewer), connect(as_operator)
+    _join(client), _join(other)
+    client.send(frame)
+    app.extensions["socketio"].emit("event.changed", {"items": [], "more": 1}, namespace=NAMESPACE)
+    heard = iter(lambda: str(other.receive(timeout=30)), "None")
+    assert "event.changed" in next(word for word in heard if word != PING), "others are served"
+
+
+def test_old_protocol_is_refused(as_viewer: Person, server: BaseWSGIServer) -> None:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as http:
+        http.request("GET", OPEN.replace("EIO=4", "EIO=3"), headers=_headers(as_viewer, f":{server.port}"))
+        assert http.getresponse().status == 400
+
+
 @pytest.mark.parametrize("how", ["signed out", "idle", "disabled"])
 def test_ended_session_takes_its_sockets_along(
     app: Flask, sqlite_rt: Runtime, clock: Clock, as_viewer: Person, as_operator: Person, connect: Any, how: str
