@@ -31,7 +31,7 @@ BROKER_FIELDS = {
     "rabbitmq": {"url": "amqp://hub@rabbit.example", "queue": "in"},
     "kafka": {"url": "kafka://a.example,b.example:9093", "topic": "in", "mechanism": "PLAIN", **GROUP},
     "nats": {"url": "nats://nats.example", "stream": "IN", "filter": "in.>", **GROUP},
-    "mqtt": {"url": "mqtt://hub@mqtt.example", "topic": "in/#"},
+    "mqtt": {"url": "mqtt://hub@mqtt.example", "topic": "plant/#"},
     "redis": {"url": "rediss://redis.example/1", "stream": "in", **GROUP},
 }
 
