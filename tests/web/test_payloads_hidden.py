@@ -72,4 +72,5 @@ def test_what_would_tell_by_searching_is_refused(blind: Person, ids: dict[str, s
     assert "may not view payloads" in blind.get(f"/events?q=payload.card%20=%20'{CANARY}'").text
     for path in ("/subscriptions/backtest", "/conditions/check"):
         assert blind.post(path).status_code in (403, 404, 405)
-    assert blind.get(f"/deliveries/{ids['delivery']}/test.py").status_code == 403
+    for path in (f"/deliveries/{ids['delivery']}/test.py", "/api/v1/samples", "/events/new?sample=smp_x"):
+        assert blind.get(path).status_code == 403

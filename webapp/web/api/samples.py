@@ -61,7 +61,7 @@ SCHEMAS: dict[str, Any] = {
 
 
 @bp.get("/samples")
-@require("read")
+@require("read", payloads=True)
 @operation("List samples", "samples", {200: "SampleList"}, query=(LIMIT, CURSOR, TYPE, WORDS), problems=(400,))
 def list_samples() -> Response:
     """Newest first."""
@@ -80,7 +80,7 @@ def list_samples() -> Response:
 
 
 @bp.get("/samples/<sample_id>")
-@require("read")
+@require("read", payloads=True)
 @operation("Fetch a sample", "samples", {200: "Sample"}, problems=(404,))
 def show_sample(sample_id: str) -> Response:
     """Its event can be sent to POST /api/v1/events as it is."""

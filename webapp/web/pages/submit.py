@@ -22,7 +22,7 @@ from webapp.domain.schema_form_words import words_of
 from webapp.store import samples
 from webapp.store.feed_submit import suggestions
 from webapp.web import render, snippets
-from webapp.web.auth import current_actor, require
+from webapp.web.auth import current_actor, must_view_payloads, require
 from webapp.web.context import get_acceptor, get_runtime
 from webapp.web.pages.events import find_event, progress_context
 from webapp.web.pages.payload_form import EXAMPLE, MODES, PayloadForm, digest, find_type, starting_of
@@ -49,6 +49,7 @@ def new() -> Response:
     if like := request.args.get("like", "")[:ID_CHARS]:
         return _answer(Form.from_event(find_event(like), once))
     if sample := request.args.get("sample", "")[:ID_CHARS]:
+        must_view_payloads()
         with rt.db.read() as conn:
             row = samples.get_sample(conn, sample)
         return _answer(Form.from_document(row.event, source, once))
