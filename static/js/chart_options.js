@@ -8,7 +8,7 @@ const colour = (element, what) => getComputedStyle(element)[what];
 export function stacked(values) {
   const sums = [];
   values.forEach((curve, i) => sums.push(curve.map((value, at) => value + (i ? sums[i - 1][at] : 0))));
-  return sums.reverse();
+  return sums.map((sum, i) => sum.map((value, at) => (values[i][at] ? value : null))).reverse();
 }
 
 // What is dead is hatched, so that red and green need not be told apart.
@@ -80,7 +80,7 @@ export function options(figure, series, width, height, { read, marks }) {
     cursor: { y: false, drag: { x: false, y: false, setScale: false }, sync: { key: "charts" }, points: { show: shape !== "bars", size: 7 } },
     scales: { x: { range: () => [series().from, series().until] }, y: { distr: unit === "seconds" ? 3 : 1, range: range(unit) } },
     axes: [
-      { stroke: ink, font, size: 26, space: 64, grid: { show: false }, ticks: { show: false }, values: (_, all) => all.map(far ? day : hour), ...(far ? { incrs: [86400] } : {}) },
+      { stroke: ink, font, size: 26, space: 64, grid: { show: false }, ticks: { show: false }, values: (_, all) => all.map(far ? day : hour), ...(far ? { incrs: [86400, 172800, 345600] } : {}) },
       { stroke: ink, font, size: 46, gap: 4, grid: rule, ticks: { show: false }, splits: splits(unit), values: (_, all) => all.map((value) => tick(unit, value)), filter: (_, all) => all },
     ],
     series: [{}, ...curves],

@@ -26,7 +26,7 @@ function read(chart, index) {
   const { figure } = chart;
   const values = series.plots[figure.dataset.plot];
   figure.querySelectorAll("[data-curve] [data-value]").forEach((element, i) => { element.textContent = said(figure.dataset.unit, index === null ? newest(figure, values[i]) : values[i][index]); });
-  figure.querySelector("[data-at]").textContent = index === null ? "" : clock(series, at);
+  figure.querySelector("[data-at]").textContent = index === null ? "" : clock(series, index);
 }
 
 function create(figure) {
