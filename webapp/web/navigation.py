@@ -51,7 +51,7 @@ PLACES = (
     Place("/subscriptions/new", "New subscription", "plus", ROUTE, verb="design", is_listed=False),
     Place("/schedules/new", "New schedule", "plus", ROUTE, verb="design", is_listed=False),
     Place("/sources/new", "New source", "plus", ROUTE, verb="design", is_listed=False),
-    Place("/event-types/new", "New event type", "plus", ROUTE, verb="design", is_listed=False),
+    Place("/event-types/-/new", "New event type", "plus", ROUTE, verb="design", is_listed=False),
 )  # fmt: skip
 
 
