@@ -203,6 +203,8 @@ def test_consumed_source_has_no_address_and_shows_how_its_connections_are(
     }  # fmt: skip
     with sqlite_rt.db.write() as conn:
         save_connections(conn, [told])
+    assert as_operator.post(f"/sources/{source_id}/rotate", {"secret": "q"}).status_code == 303
+    assert rows(sqlite_rt)[0].sealed != row.sealed
     part = soup(as_operator.get(f"/sources/{source_id}/connections"))
     assert "Not connected" in words(part)
     assert "AuthorizationError: no <b>" in words(part)

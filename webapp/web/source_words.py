@@ -110,7 +110,7 @@ KINDS: dict[str, KindWords] = {
         "NATS JetStream",
         "Messages of a stream, through a durable consumer.",
         ("The stream has to be there; the durable consumer is made when it is not.", CONSUMERS),
-        "the password at the server, or the token when the URL names no user",
+        "the password at the server, or the token when no user is named",
     ),
     "mqtt": KindWords(
         "MQTT",
