@@ -16,6 +16,7 @@ from webapp.domain.jsontext import parse_json
 from webapp.domain.routing import parse_pattern, pattern_matches
 from webapp.store import feed_subscriptions as feed
 from webapp.store.events import get_event_row, to_event
+from webapp.store.samples import get_sample
 from webapp.web import render
 from webapp.web.auth import require
 from webapp.web.context import get_runtime
@@ -99,6 +100,9 @@ def _event(wanted: Wanted, chosen: str, pattern: str) -> tuple[Event | EventDraf
     if not (uid := wanted.uid or chosen):
         return None, rt.clock()
     with rt.db.read() as conn:
+        if uid.startswith("smp_"):
+            sample = dict(get_sample(conn, uid).event)
+            return parse_event(sample, default_source="sample", now=rt.clock()), rt.clock()
         row = get_event_row(conn, uid)
     return as_it_came(to_event(row)), row.received_at
 

@@ -17,6 +17,7 @@ from webapp.services import catalog_exchange
 from webapp.services import event_types as service
 from webapp.store import event_types as store
 from webapp.store import feed_event_types as feed
+from webapp.store.samples import list_samples
 from webapp.web import render
 from webapp.web.answers import done, list_or_part, url_with
 from webapp.web.auth import current_actor, require
@@ -25,6 +26,7 @@ from webapp.web.words import condition_in_words
 
 bp = Blueprint("event_types", __name__, url_prefix="/event-types")
 
+SAMPLES_SHOWN = 8
 STATES = ("declared", "discovered", "deprecated")
 
 
@@ -83,6 +85,7 @@ def show(name: str) -> Response:
             "consumers": feed.consumers_of(conn, name),
             "problems": feed.problems_of(conn, name),
             "lately": feed.read_lately(conn, [name], rt.clock())[name],
+            "samples": list_samples(conn, type=name, limit=SAMPLES_SHOWN)[0],
         }
     shown = _chosen(versions, "version") or (versions[0] if versions else None)
     against = _chosen(versions, "against")

@@ -16,7 +16,7 @@ from webapp.store import samples
 from webapp.store.feed_subscriptions import list_names
 from webapp.web import render
 from webapp.web.answers import url_with
-from webapp.web.auth import current_actor, require
+from webapp.web.auth import current_actor, must_view_payloads, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.events import find_event
 from webapp.web.pages.submit_form import Faults, Form, default_source
@@ -33,6 +33,7 @@ def index() -> Response:
     """The form; ``?again=`` fills it with what an event held, ``?type=`` only names one."""
     form = Form(type=request.args.get("type", "")[:128], source=default_source(current_actor()))
     if sample := request.args.get("sample", "")[:ID_CHARS]:
+        must_view_payloads()
         with get_runtime().db.read() as conn:
             form = Form.from_document(samples.get_sample(conn, sample).event, form.source, "")
     if again := request.args.get("again", "")[:ID_CHARS]:

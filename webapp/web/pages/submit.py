@@ -44,12 +44,13 @@ def new() -> Response:
     a sample; any other address fills in what it names: ``?type=order.paid&payload.amount=12&label.tier=gold``."""
     rt, source = get_runtime(), default_source(current_actor())
     once = rt.new_id("web")
+    if any(name in request.args for name in ("from", "like", "sample")):
+        must_view_payloads()
     if original := request.args.get("from", "")[:ID_CHARS]:
         return _answer(Form.from_event(find_event(original), once, cause=original))
     if like := request.args.get("like", "")[:ID_CHARS]:
         return _answer(Form.from_event(find_event(like), once))
     if sample := request.args.get("sample", "")[:ID_CHARS]:
-        must_view_payloads()
         with rt.db.read() as conn:
             row = samples.get_sample(conn, sample)
         return _answer(Form.from_document(row.event, source, once))
