@@ -43,7 +43,7 @@ def parse_sample(document: Any, now: datetime) -> SampleDraft:
         faults.append(Fault("/event", "wrong-type", "What the API would be sent: an object with a type and a payload."))
     else:
         faults += _event_faults(event, now)
-    if faults:
+    if faults or not isinstance(event, dict):
         raise refusal(SLUG, "sample", faults)
     return SampleDraft(document["name"].strip(), {key: event[key] for key in KEPT if event.get(key) is not None})
 
