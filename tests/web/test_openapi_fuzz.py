@@ -44,11 +44,10 @@ SCHEDULE = {"name": "Hourly", "cron": "0 * * * *", "type": "hour.struck"}
 SOURCE = {"name": "Plain words", "kind": "none"}
 FILES = {"files": [{"path": "a.yaml", "content": "rules:\n- name: One\n  pattern: order.*\n  handler: log\n"}]}
 BULK = {"kind": "retry", "selection": {"state": ["dead"]}, "reason": "The receiver was down"}
-ASYNC_API = {
+IMPORTED = {
     "asyncapi": "3.0.0",
     "info": {"title": "Shop", "version": "1"},
-    "channels": {},
-    "components": {"messages": {}},
+    "channels": {"hour.struck": {"messages": {"hour.struck": {"name": "hour.struck", "payload": {"type": "object"}}}}},
 }
 WHY = {"reason": "known"}
 
@@ -130,7 +129,7 @@ SUCCESSES: list[tuple[str, Any, int, dict[str, str]]] = [
     ("PUT /api/v1/event-types/{name}", {"owner": "Shop"}, 200, {}),
     ("POST /api/v1/event-types/{name}/versions", {"schema": {"type": "object"}}, 201, {}),
     ("POST /api/v1/event-types/{name}/accept", None, 200, {"name": "discovered"}),
-    ("POST /api/v1/event-types/import", ASYNC_API, 200, {}),
+    ("POST /api/v1/event-types/import", IMPORTED, 200, {}),
     ("DELETE /api/v1/event-types/{name}", None, 204, {}),
 ]
 

@@ -21,8 +21,8 @@ from webapp.web.api import (
     events,
     explain,
     health,
-    marks,
     keys,
+    marks,
     needs,
     reroute,
     rules,
@@ -40,6 +40,7 @@ bp = Blueprint("openapi", __name__)
 DESCRIBED = ("api.", "health.", "openapi.", "metrics.")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CACHE = "signalbox.openapi"
+DOCUMENTS = ("application/json", "application/yaml")  # what a JSON Schema can be said of
 TAGS = (
     {"name": "events", "description": "Publish events, look at them and at what became of them."},
     {"name": "deliveries", "description": "One event at one subscription: the unit of work."},
@@ -154,7 +155,8 @@ def _operation(note: Operation, rule: Rule, is_public: bool) -> dict[str, Any]:
     if note.body:
         content: dict[str, Any] = {"application/json": {"schema": _ref(note.body)}}
         for kind, told in note.body_types.items():
-            content[kind] = {"schema": {"type": "string", "description": told}}
+            shape = {} if kind in DOCUMENTS else {"type": "string"}
+            content[kind] = {"schema": {**shape, "description": told}}
         found["requestBody"] = {"required": note.body_required, "content": content}
     if is_public:
         found["security"] = []
@@ -173,9 +175,9 @@ def _answers(note: Operation, rule: Rule, is_public: bool) -> dict[str, Any]:
     for status, schema in note.answers.items():
         answers[str(status)] = {"description": HTTPStatus(status).phrase}
         if schema is not None:
-            of_json = note.content_type == "application/json"
+            is_document = note.content_type in DOCUMENTS
             answers[str(status)]["content"] = {
-                note.content_type: {"schema": _ref(schema) if of_json else {"type": "string"}}
+                note.content_type: {"schema": _ref(schema) if is_document else {"type": "string"}}
             }
     problems = set(note.problems) | (set() if is_public else {400, 401, 403, 429})
     for status in sorted(problems):
@@ -201,8 +203,8 @@ def _schemas() -> dict[str, Any]:
         secrets,
         backtest,
         health,
-        marks,
         keys,
+        marks,
         bulk,
         reroute,
         rules,
@@ -210,7 +212,19 @@ def _schemas() -> dict[str, Any]:
         needs,
     ):
         schemas |= module.SCHEMAS
-    for noun in ("Event", "EventType", "Delivery", "Error", "Subscription", "Schedule", "Sample", "Secret", "Key", "Bulk", "BulkError"):
+    for noun in (
+        "Event",
+        "EventType",
+        "Delivery",
+        "Error",
+        "Subscription",
+        "Schedule",
+        "Sample",
+        "Secret",
+        "Key",
+        "Bulk",
+        "BulkError",
+    ):
         schemas[f"{noun}List"] = _list_of(noun)
     return schemas
 
