@@ -23,6 +23,7 @@ def ids(sqlite_rt: Runtime) -> dict[str, str]:
     """A hub with the canary wherever a payload can come to light."""
     event = make_event(sqlite_rt, payload={"card": CANARY})
     delivery = make_delivery(sqlite_rt, event, make_subscription(sqlite_rt), state="dead", reason="exhausted")
+    make_subscription(sqlite_rt, name="Other", condition={"field": "data.card", "op": "eq", "value": "another"})
     make_attempt(sqlite_rt, delivery, error_type="ValueError", error_message="no", stack=CANARY, result=f'["{CANARY}"]')
     line = {"delivery_id": delivery, "attempt": 1, "at": sqlite_rt.clock(), "level": "info", "text": CANARY}
     with sqlite_rt.db.write() as conn:
@@ -38,9 +39,10 @@ def blind(app: Flask, sqlite_rt: Runtime) -> Person:
     return person
 
 
-PAGES = ("/events/{event}", "/events/{event}/live", "/deliveries/{delivery}", "/events/new?from={event}",
-         "/events/new?like={event}", "/explain?event={event}", "/errors")  # fmt: skip
-API = ("/api/v1/events/{event}", "/api/v1/events/{event}/status", "/api/v1/deliveries/{delivery}", "/api/v1/errors")
+PAGES = ("/events/{event}", "/events/{event}/live", "/events/{event}/why", "/deliveries/{delivery}", "/explain?event={event}",
+         "/errors")  # fmt: skip
+API = ("/api/v1/events/{event}", "/api/v1/events/{event}/status", "/api/v1/deliveries/{delivery}", "/api/v1/errors",
+       "/api/v1/events/{event}/explain")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", [*PAGES, *API])
@@ -66,6 +68,13 @@ def test_key_without_payloads_is_told_why(app: Flask, sqlite_rt: Runtime, ids: d
     assert (document["payload"], document["payload_hidden"]) == (None, HIDDEN)
     tried: Any = program.get(f"/api/v1/deliveries/{ids['delivery']}").json
     assert tried["attempts"][0]["result"] == tried["attempts"][0]["error"]["stack"] == HIDDEN
+
+
+@pytest.mark.parametrize("path", ["/events/new?from={event}", "/events/new?like={event}"])
+def test_form_is_not_filled_with_what_is_hidden(blind: Person, ids: dict[str, str], path: str) -> None:
+    answer = blind.get(path.format(**ids))
+    assert answer.status_code == 403
+    assert CANARY not in answer.text
 
 
 def test_what_would_tell_by_searching_is_refused(blind: Person, ids: dict[str, str]) -> None:

@@ -40,15 +40,22 @@ class Clause(NamedTuple):
     verdict: bool
     actual: Any  # None when the field is missing; long values are cut
     note: str = ""
+    is_hidden: bool = False  # what the event held is not for who asks
 
     @property
     def text(self) -> str:
         """For people: ``data.amount > 500 was 129.5``."""
         sign = OPERATORS[self.op].sign
+        if self.is_hidden:
+            return f"{self.field} {sign} {shown(self.value)}: {'yes' if self.verdict else 'no'}"
         if self.op in PRESENCE:
             return f"{self.field} {sign}: {'yes' if self.verdict else 'no'}"
         claim = f"{self.field} {sign} {shown(self.value)}"
         return f"{claim}: {self.note}" if self.note else f"{claim} was {shown(self.actual)}"
+
+    def hidden(self) -> Clause:
+        """The same without what the event held."""
+        return self._replace(actual=None, note="", is_hidden=True)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form, with ``text``."""

@@ -93,10 +93,12 @@ def explain(
     *,
     at: datetime,
     delivered: Mapping[str, Happened] | None = None,
+    tells_values: bool = True,
 ) -> list[Verdict]:
     """The verdict of each subscription, whether its pattern fits or not; those that match come first.
 
     ``at`` is when the event came. ``delivered`` (by subscription) is what it led to; None: it was not sent at all.
+    Without ``tells_values``, clauses say yes or no and not what the event held.
     """
     subscriptions = list(known)
     considered = {one.rule.id: one for one in RouteTable(one.rule for one in subscriptions).route(event, at)}
@@ -104,11 +106,11 @@ def explain(
     for one in subscriptions:
         found = considered.get(one.rule.id)
         matched = found is not None and found.matched and not one.is_broken
-        trace = None if found is None else found.trace
+        trace = _told_of(None if found is None else found.trace, tells_values)
         failure = _failure(one, event.type, found is not None, matched, trace)
         would = _would(one, failure)
         happened = None if delivered is None else delivered.get(one.rule.id)
-        then = "" if one.earlier is None else _failed_then(one.earlier, event, at)
+        then = "" if one.earlier is None else _failed_then(one.earlier, event, at, tells_values)
         note = "" if delivered is None else _note(one, would, happened, at, then)
         verdicts.append(Verdict(one, found is not None, matched, would, trace, failure, happened, note))
     return sorted(verdicts, key=lambda one: (one.would == "skip", one.happened is None))
@@ -153,12 +155,18 @@ def _failure(known: Known, event_type: str, fits: bool, matched: bool, trace: Tr
     return None
 
 
-def _failed_then(earlier: Rule, event: Event | EventDraft, at: datetime) -> str:
+def _told_of(trace: Trace | None, tells_values: bool) -> Trace | None:
+    if trace is None or tells_values:
+        return trace
+    return Trace(trace.verdict, [clause.hidden() for clause in trace.clauses])
+
+
+def _failed_then(earlier: Rule, event: Event | EventDraft, at: datetime, tells_values: bool) -> str:
     """What kept an event from a rule as it was then; "" when nothing did."""
     found = RouteTable([earlier]).route(event, at)
     if not found:
         return f"the pattern {earlier.pattern} did not fit"
-    trace = found[0].trace
+    trace = _told_of(found[0].trace, tells_values)
     if found[0].matched or trace is None or earlier.condition is None:
         return ""
     return _told(blame(earlier.condition, trace))

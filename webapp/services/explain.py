@@ -36,8 +36,11 @@ def explain_draft(rt: Runtime, draft: EventDraft, only: str | None = None) -> Ex
     return Explained(draft, tuple(explain(draft, known, at=rt.clock())), len(ids))
 
 
-def explain_event(rt: Runtime, event: Event, only: str | None = None) -> Explained:
-    """Why a stored event did or did not run, and whether it would today; with ``only``, at that subscription."""
+def explain_event(rt: Runtime, event: Event, only: str | None = None, *, tells_values: bool = True) -> Explained:
+    """Why a stored event did or did not run, and whether it would today; with ``only``, at that subscription.
+
+    Who may not view payloads is not told what clauses found in it.
+    """
     at = event.received_at or event.timestamp
     with rt.db.read() as conn:
         if only is None:
@@ -49,7 +52,8 @@ def explain_event(rt: Runtime, event: Event, only: str | None = None) -> Explain
         earlier = feed.earlier_rules(conn, known, at)
     _must_be_there(known, only)
     told = [replace(one, earlier=earlier.get(one.rule.id)) for one in known]
-    return Explained(event, tuple(explain(as_it_came(event), told, at=at, delivered=delivered)), len(ids))
+    verdicts = explain(as_it_came(event), told, at=at, delivered=delivered, tells_values=tells_values)
+    return Explained(event, tuple(verdicts), len(ids))
 
 
 def _must_be_there(known: object, only: str | None) -> None:

@@ -11,6 +11,7 @@ from webapp.domain.explain import Verdict
 from webapp.services.explain import Explained, explain_draft, explain_event
 from webapp.store.events import get_event_row, to_event
 from webapp.store.feed_subscriptions import list_names
+from webapp.web.auth import may_view_payloads
 from webapp.web.context import get_runtime
 
 SHOWN = 25
@@ -37,10 +38,10 @@ def why_of_event(uid: str, asked: str = "", *, whole: bool = False) -> Why:
     rt = get_runtime()
     with rt.db.read() as conn:
         event = to_event(get_event_row(conn, uid))
-    found = explain_event(rt, event)
+    found = explain_event(rt, event, tells_values=may_view_payloads())
     answer = _found(found, asked)
     if asked and answer is None:
-        answer = _only(lambda: explain_event(rt, event, asked))
+        answer = _only(lambda: explain_event(rt, event, asked, tells_values=may_view_payloads()))
     return _why(found, event.uid, asked, answer, shown=len(found.verdicts) if whole else SHOWN)
 
 

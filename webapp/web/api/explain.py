@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response
 
+from webapp.domain.access import HIDDEN
 from webapp.domain.events import Event, EventDraft, parse_event
 from webapp.domain.explain import Verdict
 from webapp.domain.instants import iso
@@ -13,7 +14,7 @@ from webapp.services.explain import Explained, explain_draft, explain_event
 from webapp.store.events import get_event_row, to_event
 from webapp.web.api.blueprint import answer, bp, operation
 from webapp.web.api.events import SOURCE, links_of_delivery, source_of
-from webapp.web.auth import current_actor, require
+from webapp.web.auth import current_actor, may_view_payloads, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import Param, read_json, read_query, text_of
 
@@ -56,7 +57,7 @@ def show_explanation(event_id: str) -> Response:
     rt = get_runtime()
     with rt.db.read() as conn:
         event = to_event(get_event_row(conn, event_id, wanted["source"]))
-    return answer(explained_json(explain_event(rt, event, wanted["subscription"])))
+    return answer(explained_json(explain_event(rt, event, wanted["subscription"], tells_values=may_view_payloads())))
 
 
 def explained_json(found: Explained) -> dict[str, Any]:
@@ -73,6 +74,8 @@ def _event_json(event: Event | EventDraft) -> dict[str, Any]:
     shown = {name: getattr(event, name) for name in ("id", "type", "source", "version", "subject", "payload")}
     traced = {name: getattr(event, name) for name in ("correlation_id", "causation_id", "trace_id")}
     uid = event.uid if isinstance(event, Event) else None
+    if uid is not None and not may_view_payloads():  # what one asks about oneself is no secret
+        shown["payload"] = HIDDEN
     return {"uid": uid, **shown, "timestamp": iso(event.timestamp), "labels": dict(event.labels), **traced}
 
 
