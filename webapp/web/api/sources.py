@@ -33,7 +33,9 @@ def _read_place(text: str) -> str:
         name = urlsafe_b64decode(text.encode("ascii")).decode()
     except ValueError:
         name = "\x00"
-    if not name.replace(store.SEPARATOR, "").isprintable():  # no name is like that, and PostgreSQL would not even compare with a NUL
+    if not name.replace(
+        store.SEPARATOR, ""
+    ).isprintable():  # no name is like that, and PostgreSQL would not even compare with a NUL
         raise ValueError("This is not next_after of an answer; begin again without it.")
     return name
 
