@@ -39,8 +39,9 @@ document.addEventListener("click", ({ target }) => {
   const button = target.closest?.("[data-step]");
   if (button) step = { verb: button.dataset.step, name: JSON.parse(button.getAttribute("hx-vals")).do.split(":")[1] };
 });
-document.body.addEventListener("htmx:afterSettle", () => {
-  if (!step || !payload()) return;
+document.body.addEventListener("htmx:afterSettle", ({ detail }) => {
+  const { path, parameters } = detail.requestConfig ?? {};
+  if (!step || !payload() || path !== STEP || !`${parameters?.do}`.startsWith(`${step.verb}:`)) return; // another answer settled
   const { verb, name } = step;
   step = null;
   const box = document.getElementById(`f-${name}`);

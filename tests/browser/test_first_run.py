@@ -27,6 +27,7 @@ def test_first_administrator_gets_from_the_console_to_the_overview(visit: Callab
         expect(again.page.locator("input[name=password]")).to_have_count(0)
         again.sign_in("grace", PASSWORD)
         expect(again.page.locator(".side-foot")).to_contain_text("grace")
+        again.page.click("button.user")
         again.page.click("form[action='/sign-out'] button")
         again.page.wait_for_url(lambda url: "/sign-in" in url)
         again.page.goto(hub.url + "/events")

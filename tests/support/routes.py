@@ -20,6 +20,6 @@ def rules(app: Flask, method: str) -> list[Rule]:
 def addresses(rule: Rule, values: Mapping[str, Sequence[str]]) -> list[str]:
     """The route with each of these values for its arguments; ``x`` for those that are not among them."""
     names = sorted(rule.arguments)
-    known = {**dict.fromkeys(names, ("x",)), "verb": ("pause",), **values}
+    known = {**dict.fromkeys(names, ("x",)), "verb": ("pause",), "state": ("read",), **values}
     template = ARGUMENT.sub(r"{\1}", rule.rule)
     return [template.format(**dict(zip(names, one, strict=True))) for one in product(*[known[name] for name in names])]

@@ -123,3 +123,8 @@ def _bad_times(wanted: Preferences) -> list[str]:
 
 def _fault(name: str, message: str) -> Fault:
     return Fault(f"/{name}", "invalid", message)
+
+
+def hub_path(link: str | None) -> str | None:
+    """The link if it is a path of the hub, so that it leads nowhere else and runs nothing; else None."""
+    return link if link and link.startswith("/") and not link.startswith(("//", "/\\")) else None

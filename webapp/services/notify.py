@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from webapp.domain.errors import HubError
-from webapp.domain.notices import Preferences
+from webapp.domain.notices import Preferences, hub_path
 from webapp.domain.preferences import read_preferences
 from webapp.domain.reach import Reach, reach_of
 from webapp.live import NotificationCreated
@@ -41,7 +41,7 @@ def notify(
     ``kind`` is one of ``domain.notices.KINDS``, ``link`` a path of the hub. Within an hour, notifications with
     the same ``dedupe_key`` are counted on the first one instead of piling up.
     """
-    if link is not None and (not link.startswith("/") or link.startswith("//")):
+    if link is not None and hub_path(link) is None:
         raise ValueError("a notification links to a path of the hub")
     row = {
         "id": rt.new_id("ntf"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
+from webapp.domain.notices import hub_path
 from webapp.store import tables as t
 from webapp.store.paging import LIMIT, Page, page_of
 
@@ -134,7 +135,7 @@ def _notification(row: Row[Any]) -> NotificationRow:
         kind=row.kind,
         title=row.title,
         body=row.body,
-        link=row.link,
+        link=hub_path(row.link),
         event_uid=row.event_uid,
         subscription_id=row.subscription_id,
         delivery_id=row.retriable,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from webapp.domain.ids import first_id_at
+from webapp.domain.notices import hub_path
 from webapp.store import tables as t
 from webapp.store.engine import within
 from webapp.store.paging import SCAN
@@ -58,7 +59,8 @@ def notices_of(conn: Connection, uid: str, since: datetime) -> tuple[Happening, 
     chosen = select(window.c.id).where(window.c.event_uid == uid)
     query: Any = select(n.at, n.title, n.severity, n.link).where(n.id.in_(chosen)).order_by(n.id).limit(TOLD)
     return tuple(
-        Happening("notice", row.at, row.title, "", row.link or "", row.severity) for row in conn.execute(query)
+        Happening("notice", row.at, row.title, "", hub_path(row.link) or "", row.severity)
+        for row in conn.execute(query)
     )
 
 
