@@ -56,7 +56,10 @@ class Visitor:
         self.page.on("dialog", self._dialog)
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
+        if "htmx:sendAbort" in message.text:  # the page was left, or a newer request took the place: not a failure
+            if self.troubles and "htmx:afterRequest" in self.troubles[-1]:
+                self.troubles.pop()
+        elif message.type in {"error", "warning"}:
             self.troubles.append(f"console {message.type}: {message.text} ({message.location.get('url')})")
 
     def _dialog(self, dialog: Dialog) -> None:
