@@ -11,24 +11,21 @@ import difflib
 import hashlib
 import math
 import os
-import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from webapp import keyfile
 from webapp.keyfile import MIN_SECRET_LENGTH
+from webapp.settingtext import PARSERS, listed, masked
 
 PREFIX = "SIGNALBOX_"
 ROOT = Path(__file__).resolve().parent.parent  # the checkout: relative paths are taken from here
 DEFAULT_VAR_DIR = Path("var")
 SOCKET_PATH_LIMIT = 100  # bytes; AF_UNIX refuses 108 and redis adds nothing, but leave room for a suffix
-
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
 
 
 class SettingsError(Exception):
@@ -103,6 +100,9 @@ class Settings:
     outbound_timeout_s: float = _setting(15.0, "Time limit of one outgoing HTTP call.", unit="seconds", least=0.1)
     outbound_max_bytes: int = _setting(1_048_576, "Largest answer read from an outgoing call.", unit="bytes", least=1)
 
+    smtp_url: str = _setting("", "Mail server for notifications; empty means that none are sent by mail.", secret=True)
+    mail_from: str = _setting("", "Sender of notifications by mail.")
+
     credentials_dir: str = _setting("", "Folder with certificates and keys that subscriptions may name.")
 
     log_level: str = _setting("info", "Least severe log line shown.", choices=("debug", "info", "warning", "error"))
@@ -130,7 +130,7 @@ class Settings:
             try:
                 text = _text_of(setting, environ)
                 if text:
-                    values[setting.name] = _PARSERS[str(setting.type)](text)
+                    values[setting.name] = PARSERS[str(setting.type)](text)
             except ValueError as error:
                 errors.append(f"{variable(setting.name)}: {error}")
         try:
@@ -186,7 +186,7 @@ class Settings:
     @property
     def sealing_secrets(self) -> tuple[str, ...]:
         """What keys of encryption are derived from: the first encrypts, all of them decrypt."""
-        return tuple(key for key in (*_listed(self.encryption_keys), self.secret_key) if key)
+        return tuple(key for key in (*listed(self.encryption_keys), self.secret_key) if key)
 
     @property
     def allowed_commands(self) -> dict[str, str]:
@@ -197,7 +197,7 @@ class Settings:
     @property
     def handler_modules(self) -> tuple[str, ...]:
         """Names in ``handlers``."""
-        return _listed(self.handlers)
+        return listed(self.handlers)
 
     def to_env(self) -> dict[str, str]:
         """Every setting as the variable that gives it: what children are started with, so that they agree."""
@@ -206,7 +206,7 @@ class Settings:
     def describe(self) -> dict[str, str]:
         """Variable to value, for people: secrets are masked."""
         return {
-            variable(f.name): _masked(str(getattr(self, f.name)))
+            variable(f.name): masked(str(getattr(self, f.name)))
             if "secret" in f.metadata
             else str(getattr(self, f.name))
             for f in dataclasses.fields(self)
@@ -238,43 +238,6 @@ def embedded_redis_socket(var_dir: Path) -> Path:
 def embedded_redis_url(var_dir: Path) -> str:
     """The URL of our own Redis."""
     return f"unix://{quote(str(embedded_redis_socket(var_dir)))}"
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _boolean(text: str) -> bool:
-    lowered = text.lower()
-    if lowered not in _TRUE | _FALSE:
-        raise ValueError(f"{text!r} is neither true nor false")
-    return lowered in _TRUE
-
-
-def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a whole number") from None
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{text!r} is not a number")
-    return number
-
-
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": _integer,
-    "float": _number,
-    "bool": _boolean,
-    "Path": Path,
-}
 
 
 def _text_of(setting: dataclasses.Field[Any], environ: Mapping[str, str]) -> str:
@@ -343,8 +306,16 @@ def _cross_errors(s: Settings) -> list[str]:
             f"SIGNALBOX_SECRET_KEY: too short, at least {MIN_SECRET_LENGTH} characters",
         ),
         (
-            all(len(key) >= MIN_SECRET_LENGTH for key in _listed(s.encryption_keys)),
+            all(len(key) >= MIN_SECRET_LENGTH for key in listed(s.encryption_keys)),
             f"SIGNALBOX_ENCRYPTION_KEYS: too short, at least {MIN_SECRET_LENGTH} characters each",
+        ),
+        (
+            not s.smtp_url or s.smtp_url.startswith(("smtp://", "smtps://", "smtp+plain://")),
+            "SIGNALBOX_SMTP_URL: must be smtp://host, smtps://host or smtp+plain://host",
+        ),
+        (
+            not s.smtp_url or "@" in s.mail_from,
+            "SIGNALBOX_MAIL_FROM: needed with SIGNALBOX_SMTP_URL, such as Signalbox <signalbox@example.com>",
         ),
         (
             not s.credentials_dir or Path(s.credentials_dir).is_absolute(),
@@ -380,15 +351,3 @@ def _absolute_sqlite(url: str) -> str:
     if path == url or not path or path.startswith(("/", ":memory:")):
         return url
     return f"sqlite:///{ROOT / path}"
-
-
-def _masked(value: str) -> str:
-    """A URL keeps everything but its password; any other secret is not shown at all."""
-    if not value.startswith(("sqlite:", "postgres", "redis", "unix:")) or "://" not in value:
-        return "********"
-    value = re.sub(r"(?<=[?&]password=)[^&]*", "********", value)
-    parts = urlsplit(value)
-    if parts.password is None:
-        return value
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:********@{host}"))
