@@ -8,7 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from webapp import cli, cli_secrets
 from webapp.runtime import Runtime, build_runtime
 from webapp.settings import ROOT, Settings
-from webapp.web import api, auth, context, errors, inbound, metrics, render, security, sockets
+from webapp.web import api, assets, auth, compress, context, errors, inbound, metrics, render, security, sockets
 from webapp.web.edge import Edge
 from webapp.web.pages import (
     api_docs,
@@ -66,11 +66,12 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
     app = Flask(
         "webapp",
         template_folder=str(ROOT / "templates"),
-        static_folder=str(ROOT / "static"),
-        static_url_path="/static",
+        static_folder=None,  # ``assets`` serves them
     )
     context.put_hub(app, runtime)
     security.protect(app, runtime.settings)
+    compress.install(app)
+    assets.install(app)
     errors.install(app)
     app.before_request(auth.guard)
     render.init_render(app)

@@ -22,7 +22,7 @@ from webapp.web.auth import PUBLIC, is_local_path, verb_of
 
 PASSWORD = "correct horse battery"
 PUBLIC_ENDPOINTS = {
-    "static", "health.healthz", "health.readyz", "session.show", "session.begin", "session.end", "setup.show",
+    "assets.show", "health.healthz", "health.readyz", "session.show", "session.begin", "session.end", "setup.show",
     "setup.create", "problems.show", "api_docs.moved", "inbound.receive", "inbound.agree", "inbound.publish",
     "notification_settings.worker",
 }  # fmt: skip

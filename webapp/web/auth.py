@@ -62,8 +62,6 @@ def _marked(verb: str) -> Callable[[View], View]:
 
 def verb_of(endpoint: str) -> str | None:
     """What an endpoint demands; None when it says nothing, which means that nobody may."""
-    if endpoint == "static" or endpoint.endswith(".static"):
-        return PUBLIC
     return getattr(current_app.view_functions.get(endpoint), VERB, None)
 
 
