@@ -19,8 +19,8 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from webapp import keyfile
-from webapp.keyfile import MIN_SECRET_LENGTH
-from webapp.settingtext import PARSERS, listed, masked
+from webapp.settingrules import cross_errors
+from webapp.settingtext import PARSERS, PEOPLES_ROLES, listed, masked
 
 PREFIX = "SIGNALBOX_"
 ROOT = Path(__file__).resolve().parent.parent  # the checkout: relative paths are taken from here
@@ -57,6 +57,24 @@ class Settings:
     trusted_proxies: int = _setting(0, "Reverse proxies in front of the hub.", unit="hops", most=10)
     session_idle_h: int = _setting(8, "A session ends after this long without a request.", unit="hours", least=1)
     session_days: int = _setting(7, "A session ends after this long in any case.", unit="days", least=1)
+
+    second_factor: str = _setting(
+        "off", "Who must have a second factor to work here.", choices=("off", "admins", "everybody")
+    )
+    password_sign_in: bool = _setting(True, "Let people sign in with a password.")
+    oidc_issuer: str = _setting("", "Identity provider (OpenID Connect); empty means none.")
+    oidc_client_id: str = _setting("", "What the identity provider calls this hub.")
+    oidc_client_secret: str = _setting("", "What the hub shows the identity provider.", secret=True)
+    oidc_scopes: str = _setting("openid profile email", "Scopes asked of the identity provider.")
+    oidc_name: str = _setting("single sign-on", "Name of the identity provider, on the button.")
+    oidc_groups_claim: str = _setting("groups", "Claim of the ID token that lists somebody's groups.")
+    oidc_roles: str = _setting("", "Roles of groups: group=role, comma separated.")
+    oidc_default_role: str = _setting(
+        "viewer", "Role of who is in none of these groups.", choices=("none", *PEOPLES_ROLES)
+    )
+    oidc_allowed_domains: str = _setting("", "Only people with an e-mail address there, comma separated.")
+    oidc_allowed_groups: str = _setting("", "Only people in one of these groups, comma separated.")
+    oidc_create_users: bool = _setting(False, "Create who signs in by the identity provider for the first time.")
 
     web_workers: int = _setting(1, "Web processes.", least=1, most=64)
     web_threads: int = _setting(64, "Threads of one web process; a browser tab holds one.", least=2, most=1024)
@@ -113,7 +131,7 @@ class Settings:
         self._fill("database_url", _absolute_sqlite(self.database_url) or f"sqlite:///{self.var_dir}/signalbox.db")
         self._fill("redis_url", self.redis_url or embedded_redis_url(self.var_dir))
         self._fill("public_url", self.public_url.rstrip("/"))
-        errors = [*_range_errors(self), *_cross_errors(self)]
+        errors = [*_range_errors(self), *cross_errors(self)]
         if errors:
             raise SettingsError(errors)
 
@@ -283,66 +301,6 @@ def _range_errors(settings: Settings) -> list[str]:
             if value > (most := facts.get("most", math.inf)):
                 errors.append(f"{name}: {value}{unit} is too much, at most {most}")
     return errors
-
-
-def _cross_errors(s: Settings) -> list[str]:
-    """What single values cannot show: each line is (must hold, what to say when it does not)."""
-    rules = [
-        (
-            s.lease_s > 2 * s.heartbeat_s,
-            f"SIGNALBOX_LEASE_S: {s.lease_s} must be more than twice SIGNALBOX_HEARTBEAT_S ({s.heartbeat_s}), "
-            "or one late heartbeat loses work",
-        ),
-        (
-            s.sweep_s < s.lease_s,
-            f"SIGNALBOX_SWEEP_S: {s.sweep_s} must be less than SIGNALBOX_LEASE_S ({s.lease_s})",
-        ),
-        (
-            s.session_idle_h <= s.session_days * 24,
-            "SIGNALBOX_SESSION_IDLE_H: longer than SIGNALBOX_SESSION_DAYS, which ends the session anyway",
-        ),
-        (
-            not s.secret_key or len(s.secret_key) >= MIN_SECRET_LENGTH,
-            f"SIGNALBOX_SECRET_KEY: too short, at least {MIN_SECRET_LENGTH} characters",
-        ),
-        (
-            all(len(key) >= MIN_SECRET_LENGTH for key in listed(s.encryption_keys)),
-            f"SIGNALBOX_ENCRYPTION_KEYS: too short, at least {MIN_SECRET_LENGTH} characters each",
-        ),
-        (
-            not s.smtp_url or s.smtp_url.startswith(("smtp://", "smtps://", "smtp+plain://")),
-            "SIGNALBOX_SMTP_URL: must be smtp://host, smtps://host or smtp+plain://host",
-        ),
-        (
-            not s.smtp_url or "@" in s.mail_from,
-            "SIGNALBOX_MAIL_FROM: needed with SIGNALBOX_SMTP_URL, such as Signalbox <signalbox@example.com>",
-        ),
-        (
-            not s.credentials_dir or Path(s.credentials_dir).is_absolute(),
-            "SIGNALBOX_CREDENTIALS_DIR: must be an absolute path",
-        ),
-        (
-            s.database_url.startswith(("sqlite:////", "postgresql://", "postgres://")),
-            "SIGNALBOX_DATABASE_URL: must be sqlite:///path/to/file or postgresql://user:password@host/name",
-        ),
-        (
-            s.redis_url.startswith(("redis://", "rediss://", "unix:///")),
-            "SIGNALBOX_REDIS_URL: must be redis://host:port/0, rediss://… or unix:///path/to/socket",
-        ),
-        (
-            not s.public_url or s.public_url.startswith(("https://", "http://")),
-            "SIGNALBOX_PUBLIC_URL: must start with https:// or http://",
-        ),
-        (
-            all(name and path.startswith("/") for name, path in s.allowed_commands.items()),
-            "SIGNALBOX_COMMANDS: write each as name=/absolute/path/of/program",
-        ),
-        (
-            not s.is_sqlite or "?" not in s.database_url,
-            "SIGNALBOX_DATABASE_URL: the path of a SQLite file must not contain '?'; choose another SIGNALBOX_VAR_DIR",
-        ),
-    ]
-    return [message for holds, message in rules if not holds]
 
 
 def _absolute_sqlite(url: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+PEOPLES_ROLES = ("viewer", "operator", "developer", "admin")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -16,6 +17,17 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 def listed(text: str) -> tuple[str, ...]:
     """What stands between commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def groups(text: str) -> tuple[str, ...]:
+    """Names of groups: between commas, or between semicolons where names hold commas, as those of directories do."""
+    return tuple(part.strip() for part in text.split(";" if ";" in text else ",") if part.strip())
+
+
+def roles_of_groups(text: str) -> dict[str, str]:
+    """Group to role, out of ``group=role`` and so on; the last "=" counts, since names of groups may hold some."""
+    pairs = (pair.rpartition("=") for pair in groups(text))
+    return {group.strip(): role.strip() for group, _, role in pairs}
 
 
 def boolean(text: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from webapp.settings import ROOT, Settings, SettingsError
+from webapp.settingtext import roles_of_groups
 
 SECRET = "a-secret-of-good-length"
 
@@ -165,3 +166,38 @@ def test_description_masks_secrets() -> None:
 def test_base_url_is_where_people_find_the_hub(fields: dict[str, object], url: str, secure: bool) -> None:
     settings = Settings(**fields)  # type: ignore[arg-type]
     assert (settings.base_url, settings.secure_cookies) == (url, secure)
+
+
+PROVIDER = {
+    "OIDC_ISSUER": "https://login.example.com",
+    "OIDC_CLIENT_ID": "hub",
+    "PUBLIC_URL": "https://hub.example.com",
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "word"),
+    [
+        ({"OIDC_ISSUER": "http://login.example.com"}, "SIGNALBOX_OIDC_ISSUER"),
+        ({"OIDC_CLIENT_ID": ""}, "SIGNALBOX_OIDC_CLIENT_ID"),
+        ({"PUBLIC_URL": "http://hub.example.com"}, "SIGNALBOX_PUBLIC_URL"),
+        ({"OIDC_SCOPES": "profile"}, "openid"),
+        ({"OIDC_ROLES": "platform=root"}, "group=role"),
+        ({"OIDC_ROLES": "platform"}, "group=role"),
+        ({"OIDC_ISSUER": "", "PASSWORD_SIGN_IN": "no"}, "SIGNALBOX_PASSWORD_SIGN_IN"),
+    ],
+)
+def test_settings_refuse_an_identity_provider_that_cannot_work(variables: dict[str, str], word: str) -> None:
+    (error,) = _errors(**PROVIDER | variables)
+    assert word in error
+
+
+def test_settings_take_a_provider_on_this_machine_without_tls() -> None:
+    assert Settings(oidc_issuer="http://127.0.0.1:9000", oidc_client_id="hub").base_url == "http://127.0.0.1:8000"
+
+
+def test_names_of_groups_may_hold_commas_and_equal_signs() -> None:
+    assert roles_of_groups("cn=ops,dc=example=operator; platform = admin") == {
+        "cn=ops,dc=example": "operator",
+        "platform": "admin",
+    }
