@@ -25,7 +25,7 @@ def test_bar_moves_to_done_without_a_reload(hub: Hub, ada: Visitor) -> None:
     ada.page.wait_for_url("**/bulk/blk_*")
     ada.wait_live()
     ada.mark()
-    expect(ada.page.locator("#bulk-words")).to_contain_text("10 of 10", timeout=PATIENCE_MS)
+    expect(ada.page.locator("#bulk-body .work-facts")).to_contain_text("10 of 10", timeout=PATIENCE_MS)
     expect(ada.page.locator("#bulk-body [data-state=succeeded]").first).to_be_visible()
     expect(ada.page.locator("#bulk-body")).to_contain_text("Done")
     bar = ada.page.locator("#bulk-body progress")

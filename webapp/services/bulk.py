@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from webapp.domain.access import PAYLOADS, Actor
 from webapp.domain.bulk import ACTS_ON, STEPS, BulkDraft, Kind, Standing
 from webapp.domain.errors import Conflict, Fault, Forbidden, Refused
+from webapp.domain.progress import rested
 from webapp.live import BulkChanged
 from webapp.runtime import Runtime
 from webapp.services import trail
@@ -105,6 +106,8 @@ def step(rt: Runtime, actor: Actor, operation_id: str, verb: str, why: str = "")
         reason = None if verb == "resume" else f"{words} by {actor.name}" + (f": {why}" if why else "")
         if not bulk_operations.move(conn, operation_id, sources, target, rt.clock(), reason):
             raise Conflict(f"This operation is {found.state}; it cannot be {words}.")
+        if verb == "resume" and (speed := rested(found.options.get("speed"), rt.clock())):
+            bulk_operations.save(conn, operation_id, rt.clock(), options=found.options | {"speed": speed})
         _write_audit(rt, conn, actor, f"bulk.{words}", found._mapping, {"why": why} if why else {})
     rt.live.tell(BulkChanged(operation_id, str(target)))
 

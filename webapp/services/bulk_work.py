@@ -20,6 +20,7 @@ from webapp.domain.breaker import allowance
 from webapp.domain.bulk import ACTS_ON, Kind, Standing, share_too_high
 from webapp.domain.instants import iso, parse_instant
 from webapp.domain.lifecycle import FINAL, OPEN
+from webapp.domain.progress import paced
 from webapp.domain.selections import parse_selection
 from webapp.live import BulkChanged, EventChanged
 from webapp.runtime import Runtime
@@ -93,11 +94,11 @@ def _count(rt: Runtime, conn: Connection, row: Any) -> Made:
     else:
         uids = [found.target for found in window.rows]
         before.update(bulk_items.states_of(conn, uids, parse_selection(row.selection, row.created_at).subscription))
-    options = row.options if window.next else row.options | {"counted": True, "paced_at": iso(rt.clock())}
+    now = rt.clock()
+    counted = {} if window.next else {"counted": True, "paced_at": iso(now), "speed": paced(None, 0, now)}
     total = row.total + len(window.rows)
-    bulk_operations.save(
-        conn, row.id, rt.clock(), total=total, before=dict(before), cursor=window.next, options=options
-    )
+    options = row.options | counted
+    bulk_operations.save(conn, row.id, now, total=total, before=dict(before), cursor=window.next, options=options)
     return Made(row.state, more=True)
 
 
@@ -120,6 +121,8 @@ def _act(rt: Runtime, conn: Connection, row: Any) -> Made:
     }
     if is_over:  # those that had changed before their turn were not found any more
         counts["skipped"] = max(counts["skipped"], row.total - counts["done"] - counts["failed"])
+    if targets:
+        options = options | {"speed": paced(options.get("speed"), sum(counts.values()), rt.clock())}
     bulk_operations.add_errors(conn, row.id, results.failed, rt.clock())
     bulk_operations.save(conn, row.id, rt.clock(), cursor=cursor, after=after, options=options, **counts)
     why = _too_many_failures(row, counts, after)

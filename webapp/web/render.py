@@ -24,6 +24,7 @@ from webapp.web.auth import find_actor
 from webapp.web.context import get_runtime
 from webapp.web.navigation import crumbs_of, is_here, places_for
 from webapp.web.preferences import present_preferences
+from webapp.web.progress import init_progress
 
 htmx = HTMX()
 
@@ -40,6 +41,7 @@ def init_render(app: Flask) -> None:
     """Filters, globals and the context that every template has."""
     htmx.init_app(app)
     filters.install(app, lambda: get_runtime().clock(), present_preferences)
+    init_progress(app, lambda: get_runtime().clock())
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(

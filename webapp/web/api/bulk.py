@@ -16,6 +16,7 @@ from webapp.web.api.blueprint import CURSOR, LIMIT, answer, answer_page, bp, ope
 from webapp.web.api.once import once
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
+from webapp.web.progress import PROGRESS_SCHEMA, of_operation, progress_json
 from webapp.web.requests import read_json, read_query
 
 ASK_PROBLEMS = (400, 413, 415, 422, 503)
@@ -125,6 +126,7 @@ def bulk_json(row: Any) -> dict[str, Any]:
         "done": row.done,
         "failed": row.failed,
         "skipped": row.skipped,
+        "progress": progress_json(of_operation(row, get_runtime().clock())),
         "pace": row.pace,
         "abort_rate": row.abort_rate,
         "before": row.before or {},
@@ -260,6 +262,7 @@ SCHEMAS: dict[str, Any] = {
             "done": _COUNT,
             "failed": _COUNT,
             "skipped": _COUNT,
+            "progress": PROGRESS_SCHEMA,
             "before": _COUNTS | {"description": "Deliveries by state when it began."},
             "after": _COUNTS | {"description": "The deliveries that it moved or made, by state."},
             "started_by": {"type": "object"},
