@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -17,7 +19,8 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
 from jobs.handlers import Discard, Done, Outcome, Retry
 from jobs.handlers.base import Invalid
-from jobs.handlers.email import EmailHandler, Server
+from jobs.handlers.email import EmailHandler
+from jobs.smtp import BadServer, Server
 from tests.support.attempts import EVENT, Notes
 from tests.support.hub import free_port
 from webapp.domain.events import Event
@@ -141,6 +144,16 @@ def test_server_without_tls_gets_nothing_when_tls_is_asked_for(server: Controlle
     assert inbox.mails == []
 
 
+@pytest.mark.parametrize("scheme", ["smtp", "smtps", "smtp+plain"])
+def test_connection_that_comes_to_nothing_is_closed(server: Controller, inbox: Inbox, scheme: str) -> None:
+    inbox.answer = "451 4.3.0 busy"
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert isinstance(send(f"{scheme}://127.0.0.1:{port_of(server)}"), Retry)
+        gc.collect()
+    assert [str(one.message) for one in told if one.category is ResourceWarning] == []
+
+
 def test_private_server_is_refused_unless_allowed(server: Controller, inbox: Inbox) -> None:
     outcome = send(f"smtp+plain://127.0.0.1:{port_of(server)}", private=False)
     assert isinstance(outcome, Discard)
@@ -184,8 +197,10 @@ def test_password_goes_over_tls_only(
 
 @pytest.mark.parametrize("url", ["ftp://host", "smtp://", "host:25", "smtp://host:99999", "smtp+plain://me:pw@host"])
 def test_server_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(BadServer):
         Server.parse(url)
+    with pytest.raises(Invalid):
+        send(url)
 
 
 @pytest.mark.parametrize("to", ["", "nobody", "a b@example.com", ["x@"], "a@example.com\r\nBcc: b@example.com"])  # fmt: skip
