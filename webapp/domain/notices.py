@@ -11,7 +11,7 @@ from typing import Any
 from webapp.domain.errors import Fault, Refused
 
 SEVERITIES = ("error", "warning", "success", "info")
-CHANNELS = ("inbox", "toast", "browser", "push")
+CHANNELS = ("inbox", "toast", "browser", "push", "email")
 DIGESTS = ("off", "hourly", "daily")
 KINDS: Mapping[str, str] = {
     "delivery_dead": "Deliveries that died",
@@ -38,6 +38,7 @@ class Preferences:
     toast: tuple[str, ...] = SEVERITIES
     browser: tuple[str, ...] = ("error",)
     push: tuple[str, ...] = ("error",)
+    email: tuple[str, ...] = ("error",)  # once an address is confirmed
     muted_kinds: tuple[str, ...] = ()
     muted_subscriptions: tuple[str, ...] = ()
     subscriptions: tuple[str, ...] = ()

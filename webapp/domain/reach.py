@@ -10,20 +10,21 @@ from webapp.domain.notices import Preferences, clock_time
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What is to be done. ``push_at`` and ``digest_at`` are ``None`` where nothing is to be sent that way."""
+    """What is to be done. ``push_at``, ``email_at`` and ``digest_at`` are ``None`` where nothing is to be sent that way."""
 
     muted: bool = False
     unread: bool = True
     toast: bool = False
     browser: bool = False
     push_at: datetime | None = None
+    email_at: datetime | None = None
     digest_at: datetime | None = None
 
 
 def reach_of(
     wanted: Preferences, zone: tzinfo, *, kind: str, severity: str, subscription_id: str | None, now: datetime
 ) -> Reach:
-    """Errors come at once also to those who have a digest; in quiet hours nothing rings, pushes wait for their end."""
+    """Errors come at once also to those who have a digest; in quiet hours nothing rings, pushes and mails wait for their end."""
     if severity not in wanted.inbox or wanted.is_muted(kind, subscription_id):
         return Reach(muted=True)
     if wanted.digest != "off" and severity != "error" and kind != "digest":
@@ -33,6 +34,7 @@ def reach_of(
         toast=awake_at == now and wanted.wants("toast", severity),
         browser=awake_at == now and wanted.wants("browser", severity),
         push_at=awake_at if wanted.wants("push", severity) else None,
+        email_at=awake_at if wanted.wants("email", severity) else None,
     )
 
 

@@ -40,6 +40,7 @@ from webapp.store.tables_inbound import idempotency_keys as idempotency_keys
 from webapp.store.tables_inbound import source_requests as source_requests
 from webapp.store.tables_inbound import sources as sources
 from webapp.store.tables_notify import inbox as inbox
+from webapp.store.tables_notify import mail_addresses as mail_addresses
 from webapp.store.tables_notify import notification_preferences as notification_preferences
 from webapp.store.tables_notify import notification_sends as notification_sends
 from webapp.store.tables_notify import push_keys as push_keys

@@ -61,6 +61,21 @@ push_keys = Table(
     Column("created_at", Instant, nullable=False),
 )
 
+# Where a user gets mail: at one address, used once whoever reads its mail has confirmed it. Another one is another row.
+mail_addresses = Table(
+    "mail_addresses",
+    metadata,
+    Column("id", id_text(), primary_key=True),  # what the links in its mails are sealed with
+    Column("user_id", id_text(), ForeignKey("users.id"), nullable=False, unique=True),
+    Column("address", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),  # of the link that confirms it
+    Column("confirmed_at", Instant),
+    Column("stopped_at", Instant),  # by the link in a mail
+    Column("used_at", Instant),  # the last mail that the server took
+    Column("error", Text),  # what it said when it took the last one not
+)
+
 # What was sent, to whom and how it went; and, while it is due, what is still to be sent.
 notification_sends = Table(
     "notification_sends",
@@ -69,8 +84,8 @@ notification_sends = Table(
     Column("at", Instant, nullable=False),
     Column("user_id", id_text(), nullable=False),
     Column("notification_id", id_text(), nullable=False),
-    Column("channel", id_text(8), nullable=False),  # inbox push digest
-    Column("target", id_text()),  # the push subscription
+    Column("channel", id_text(8), nullable=False),  # inbox push digest email confirm
+    Column("target", id_text()),  # the push subscription, the mail address
     Column("state", id_text(8), nullable=False),  # due sent failed gone muted
     Column("due_at", Instant),  # not before; moved on as a lease while it is being sent
     Column("attempts", Integer, nullable=False, server_default="0"),

@@ -193,6 +193,7 @@ def upgrade() -> None:
 def _add_inbox() -> None:
     for column in _of_notifications():
         op.add_column("notifications", column)
+    op.create_index("ix_notifications_event_uid", "notifications", ["event_uid"])
     op.create_table(
         "inbox",
         sa.Column("user_id", _id(32), nullable=False),
@@ -251,6 +252,21 @@ def _add_channels() -> None:
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_push_keys")),
+    )
+    op.create_table(
+        "mail_addresses",
+        sa.Column("id", _id(32), nullable=False),
+        sa.Column("user_id", _id(32), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed_at", sa.BigInteger(), nullable=True),
+        sa.Column("stopped_at", sa.BigInteger(), nullable=True),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_mail_addresses_user_id_users")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mail_addresses")),
+        sa.UniqueConstraint("user_id", name=op.f("uq_mail_addresses_user_id")),
     )
     op.create_table(
         "notification_sends",
@@ -318,11 +334,13 @@ def _people():
         ("one_time_links", sa.Column("note", sa.Text(), nullable=True)),
         ("one_time_links", sa.Column("created_by", sa.Text(), nullable=True)),
         ("one_time_links", sa.Column("revoked_at", sa.BigInteger(), nullable=True)),
+        ("meta", sa.Column("details", sa.Text(), nullable=True)),
     ]
 
 
 def downgrade() -> None:
-    for table in ("notification_sends", "push_keys", "push_subscriptions", "notification_preferences", "inbox"):
+    op.drop_index("ix_notifications_event_uid", table_name="notifications")
+    for table in ("notification_sends", "mail_addresses", "push_keys", "push_subscriptions", "notification_preferences", "inbox"):
         op.drop_table(table)
     for column in _of_notifications():
         op.drop_column("notifications", column.name)
