@@ -78,7 +78,7 @@ notifications = Table(
     Column("acknowledged_at", Instant),  # somebody takes care of it
     Column("acknowledged_by", Text),
     Index("ix_notifications_dedupe_key_id", "dedupe_key", "id"),
-    Index("ix_notifications_event_uid", "event_uid"),  # what people were told of an event
+    Index("ix_notifications_event_uid_id", "event_uid", "id"),  # what people were told of an event
 )
 
 # Append-only. The last three columns are filled by a sealer, never by the writer of the row.

@@ -193,7 +193,7 @@ def upgrade() -> None:
 def _add_inbox() -> None:
     for column in _of_notifications():
         op.add_column("notifications", column)
-    op.create_index("ix_notifications_event_uid", "notifications", ["event_uid"])
+    op.create_index("ix_notifications_event_uid_id", "notifications", ["event_uid", "id"])
     op.create_table(
         "inbox",
         sa.Column("user_id", _id(32), nullable=False),
@@ -339,7 +339,7 @@ def _people():
 
 
 def downgrade() -> None:
-    op.drop_index("ix_notifications_event_uid", table_name="notifications")
+    op.drop_index("ix_notifications_event_uid_id", table_name="notifications")
     for table in ("notification_sends", "mail_addresses", "push_keys", "push_subscriptions", "notification_preferences", "inbox"):
         op.drop_table(table)
     for column in _of_notifications():
