@@ -57,6 +57,9 @@ from webapp.store.tables_steering import gates as gates
 from webapp.store.tables_steering import handler_state as handler_state
 from webapp.store.tables_steering import quotas as quotas
 from webapp.store.tables_steering import schedules as schedules
+from webapp.store.tables_transfers import transfer_faults as transfer_faults
+from webapp.store.tables_transfers import transfer_pieces as transfer_pieces
+from webapp.store.tables_transfers import transfers as transfers
 
 # What happened. Immutable but for the counts, which follow the deliveries in the same transaction.
 events = Table(

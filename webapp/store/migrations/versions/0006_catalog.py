@@ -176,6 +176,7 @@ def upgrade() -> None:
     op.add_column("api_keys", sa.Column("rate_limit", sa.Integer(), nullable=True))
     _add_people()
     _add_inbox()
+    _add_transfers()
     op.add_column("handlers", sa.Column("batches", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("subscriptions", sa.Column("transform", sa.Text(), nullable=True))
     op.add_column("subscriptions", sa.Column("code_set", _id(64), nullable=True))
@@ -290,6 +291,63 @@ def _add_channels() -> None:
     )
 
 
+def _add_transfers() -> None:
+    op.create_table(
+        "transfers",
+        sa.Column("id", _id(32), nullable=False),
+        sa.Column("direction", _id(8), nullable=False),
+        sa.Column("what", _id(16), nullable=False),
+        sa.Column("format", _id(16), nullable=False),
+        sa.Column("filter", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("shows_payloads", sa.Boolean(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("digest", _id(64), nullable=True),
+        sa.Column("options", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("state", _id(16), nullable=False),
+        sa.Column("state_reason", sa.Text(), nullable=True),
+        sa.Column("total", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("done", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("failed", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("skipped", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("pieces", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("cursor", _id(32), nullable=True),
+        sa.Column("lease_owner", _id(160), nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("actor_kind", _id(16), nullable=False),
+        sa.Column("actor_id", _id(64), nullable=False),
+        sa.Column("actor_name", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("file_until", sa.BigInteger(), nullable=True),
+        sa.Column("v", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_transfers")),
+    )
+    op.create_index("ix_transfers_state", "transfers", ["state", "id"])
+    op.create_index("ix_transfers_file_until", "transfers", ["file_until"])
+    op.create_table(
+        "transfer_pieces",
+        sa.Column("transfer_id", _id(32), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("lines", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("transfer_id", "n", name=op.f("pk_transfer_pieces")),
+    )
+    op.create_table(
+        "transfer_faults",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("transfer_id", _id(32), nullable=False),
+        sa.Column("line", sa.BigInteger(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["transfer_id"], ["transfers.id"], name=op.f("fk_transfer_faults_transfer_id_transfers")
+        ),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_transfer_faults")),
+    )
+    op.create_index("ix_transfer_faults_transfer_id_seq", "transfer_faults", ["transfer_id", "seq"])
+
+
 def _of_notifications():
     return [
         sa.Column("kind", _id(24), server_default="handler", nullable=False),
@@ -339,8 +397,17 @@ def _people():
 
 
 def downgrade() -> None:
+    for table in ("transfer_faults", "transfer_pieces", "transfers"):
+        op.drop_table(table)
     op.drop_index("ix_notifications_event_uid_id", table_name="notifications")
-    for table in ("notification_sends", "mail_addresses", "push_keys", "push_subscriptions", "notification_preferences", "inbox"):
+    for table in (
+        "notification_sends",
+        "mail_addresses",
+        "push_keys",
+        "push_subscriptions",
+        "notification_preferences",
+        "inbox",
+    ):
         op.drop_table(table)
     for column in _of_notifications():
         op.drop_column("notifications", column.name)
