@@ -26,13 +26,13 @@ from webapp.services.keys import list_keys as list_keys
 from webapp.services.keys import revoke_key as revoke_key
 from webapp.services.keys import rotate_key as rotate_key
 from webapp.services.passwords import check_password, hash_password, verify_password
-from webapp.store import accounts
+from webapp.store import accounts, one_time_links
 from webapp.store.audit import Target
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 USER_ROLES: tuple[str, ...] = ("viewer", "operator", "developer", "admin")
 LINK_LIFE = timedelta(hours=24)
-FIRST_ADMIN = "first-admin"
+FIRST_ADMIN, INVITATION, PASSWORD_RESET = "first-admin", "invitation", "password-reset"
 
 
 def clean_username(text: str) -> str:
@@ -45,31 +45,33 @@ def clean_username(text: str) -> str:
 
 def create_user(rt: Runtime, actor: Actor, username: str, password: str, role: str) -> str:
     """A new user; answers the id. Raises ``Refused`` (invalid-user) or ``Conflict`` (the name is taken)."""
-    _demand(actor)
-    row = _new_user(rt, username, password, role)
+    demand(actor)
+    row = prepare_user(rt, username, password, role)
     with rt.db.write() as conn:
-        _add_user(rt, conn, actor, row)
+        add_user(rt, conn, actor, row)
     return str(row["id"])
 
 
 def set_role(rt: Runtime, actor: Actor, user_id: str, role: str) -> None:
     """Give a user another role; it holds from the next request on. The last administrator stays one."""
-    _demand(actor)
-    _check_role(role, USER_ROLES)
+    demand(actor)
+    check_role(role, USER_ROLES)
     with rt.db.write() as conn:
         user = _user_but_last_admin(conn, user_id, keeps_admin=role == "admin")
         accounts.change_user(conn, user_id, role=role)
-        _note(rt, conn, actor, "user.role_changed", "user", user_id, user.username, {"from": user.role, "to": role})
+        note(rt, conn, actor, "user.role_changed", "user", user_id, user.username, {"from": user.role, "to": role})
+        if role != "admin":
+            _withdraw_made_by(rt, conn, actor, user_id)
 
 
 def set_sees_payloads(rt: Runtime, actor: Actor, user_id: str, sees: bool) -> None:
     """Let a user view payloads, or hide them; it holds from the next request on."""
-    _demand(actor)
+    demand(actor)
     with rt.db.write() as conn:
         user = accounts.get_user(conn, user_id)
         accounts.change_user(conn, user_id, sees_payloads=sees)
         action = "user.payloads_shown" if sees else "user.payloads_hidden"
-        _note(rt, conn, actor, action, "user", user_id, user.username)
+        note(rt, conn, actor, action, "user", user_id, user.username)
 
 
 def list_sessions(rt: Runtime, actor: Actor) -> list[Any]:
@@ -87,32 +89,34 @@ def sign_out_others(rt: Runtime, actor: Actor, session_id: str) -> int:
     with rt.db.write() as conn:
         ended = accounts.delete_sessions_of(conn, actor.id, but=session_id)
         if ended:
-            _note(rt, conn, actor, "user.others_signed_out", "user", actor.id, actor.name, {"sessions": ended})
+            note(rt, conn, actor, "user.others_signed_out", "user", actor.id, actor.name, {"sessions": ended})
     return ended
 
 
 def disable_user(rt: Runtime, actor: Actor, user_id: str) -> None:
     """Sign a user out everywhere and keep them out. The last administrator cannot be disabled."""
-    _demand(actor)
+    demand(actor)
     with rt.db.write() as conn:
         user = _user_but_last_admin(conn, user_id, keeps_admin=False)
         accounts.change_user(conn, user_id, disabled_at=rt.clock())
         accounts.delete_sessions_of(conn, user_id)
-        _note(rt, conn, actor, "user.disabled", "user", user_id, user.username)
+        note(rt, conn, actor, "user.disabled", "user", user_id, user.username)
+        one_time_links.revoke_links_for(conn, user_id, PASSWORD_RESET, rt.clock())
+        _withdraw_made_by(rt, conn, actor, user_id)
 
 
 def enable_user(rt: Runtime, actor: Actor, user_id: str) -> None:
     """Let a disabled user sign in again."""
-    _demand(actor)
+    demand(actor)
     with rt.db.write() as conn:
         user = accounts.get_user(conn, user_id)
         accounts.change_user(conn, user_id, disabled_at=None)
-        _note(rt, conn, actor, "user.enabled", "user", user_id, user.username)
+        note(rt, conn, actor, "user.enabled", "user", user_id, user.username)
 
 
 def set_password(rt: Runtime, actor: Actor, user_id: str, password: str) -> None:
     """An administrator gives a user a new password; their sessions end."""
-    _demand(actor)
+    demand(actor)
     _replace_password(rt, actor, user_id, password, keep_session="")
 
 
@@ -123,7 +127,7 @@ def change_own_password(rt: Runtime, actor: Actor, old: str, new: str, *, sessio
     with rt.db.read() as conn:
         user = accounts.get_user(conn, actor.id)
     if not verify_password(user.password_hash, old):
-        raise _invalid_user([Fault("/old_password", "wrong", "This is not your present password.")])
+        raise invalid_user([Fault("/old_password", "wrong", "This is not your present password.")])
     _replace_password(rt, actor, actor.id, new, keep_session=session_id)
 
 
@@ -133,15 +137,16 @@ def list_users(rt: Runtime) -> list[Any]:
         return list(accounts.list_users(conn))
 
 
-def _new_user(rt: Runtime, username: str, password: str, role: str) -> dict[str, Any]:
+def prepare_user(rt: Runtime, username: str, password: str, role: str) -> dict[str, Any]:
+    """The row of a user to be. Hashing is slow on purpose: never inside a transaction. Raises ``Refused``."""
     username = clean_username(username)
     faults = check_password(password, username)
     if not USERNAME.fullmatch(username):
         message = "Use 1 to 64 of a-z, 0-9 and . _ @ + -, beginning with a letter or digit."
         faults.insert(0, Fault("/username", "grammar", message))
     if faults:
-        raise _invalid_user(faults)
-    _check_role(role, USER_ROLES)
+        raise invalid_user(faults)
+    check_role(role, USER_ROLES)
     return {
         "id": rt.new_id("usr"),
         "username": username,
@@ -151,21 +156,42 @@ def _new_user(rt: Runtime, username: str, password: str, role: str) -> dict[str,
     }
 
 
-def _add_user(rt: Runtime, conn: Connection, actor: Actor, row: dict[str, Any]) -> None:
+def add_user(rt: Runtime, conn: Connection, actor: Actor, row: dict[str, Any]) -> None:
+    """Insert what ``prepare_user`` made. Raises ``Conflict`` when the name is taken."""
     accounts.add_user(conn, row)
-    _note(rt, conn, actor, "user.created", "user", row["id"], row["username"], {"role": row["role"]})
+    note(rt, conn, actor, "user.created", "user", row["id"], row["username"], {"role": row["role"]})
 
 
 def _replace_password(rt: Runtime, actor: Actor, user_id: str, password: str, *, keep_session: str) -> None:
     with rt.db.read() as conn:
         username = accounts.get_user(conn, user_id).username
-    if faults := check_password(password, username):
-        raise _invalid_user(faults)
-    encoded = hash_password(password)
+    encoded = prepare_password(password, username)
     with rt.db.write() as conn:
-        accounts.change_user(conn, user_id, password_hash=encoded)
-        accounts.delete_sessions_of(conn, user_id, but=keep_session)
-        _note(rt, conn, actor, "user.password_changed", "user", user_id, username)
+        save_password(rt, conn, actor, user_id, encoded, keep_session=keep_session)
+
+
+def prepare_password(password: str, username: str) -> str:
+    """As it is stored. Hashing is slow on purpose: never inside a transaction. Raises ``Refused``."""
+    if faults := check_password(password, username):
+        raise invalid_user(faults)
+    return hash_password(password)
+
+
+def save_password(
+    rt: Runtime, conn: Connection, actor: Actor, user_id: str, encoded: str, *, keep_session: str = ""
+) -> None:
+    """Another password: sessions end but that one, and links that would set yet another are worth nothing."""
+    user = accounts.get_user(conn, user_id)
+    accounts.change_user(conn, user_id, password_hash=encoded)
+    accounts.delete_sessions_of(conn, user_id, but=keep_session)
+    one_time_links.revoke_links_for(conn, user_id, PASSWORD_RESET, rt.clock())
+    note(rt, conn, actor, "user.password_changed", "user", user_id, user.username)
+
+
+def _withdraw_made_by(rt: Runtime, conn: Connection, actor: Actor, user_id: str) -> None:
+    """Links that somebody made as an administrator do not outlive their being one."""
+    for link_id in one_time_links.revoke_made_by(conn, user_id, rt.clock()):
+        note(rt, conn, actor, "link.withdrawn", "link", link_id, "", {"because": "its maker is no administrator now"})
 
 
 def _user_but_last_admin(conn: Connection, user_id: str, *, keeps_admin: bool) -> Any:
@@ -191,9 +217,9 @@ def first_admin_link(rt: Runtime) -> str | None:
     with rt.db.write() as conn:
         if accounts.has_users(conn):
             return None
-        accounts.drop_expired_links(conn, now)
-        accounts.add_link(conn, row)
-        _note(rt, conn, SYSTEM, "setup_link.created", "setup_link", str(row["token_hash"])[:12])
+        one_time_links.drop_expired_links(conn, now)
+        one_time_links.add_link(conn, row)
+        note(rt, conn, SYSTEM, "setup_link.created", "setup_link", str(row["token_hash"])[:12])
     return f"{rt.settings.base_url}/setup?token={token}"
 
 
@@ -206,39 +232,43 @@ def has_users(rt: Runtime) -> bool:
 def is_setup_open(rt: Runtime, token: str) -> bool:
     """Whether this token can still create the first administrator."""
     with rt.db.read() as conn:
-        return accounts.is_link_open(conn, fingerprint(token), FIRST_ADMIN, rt.clock()) and not accounts.has_users(conn)
+        is_open = one_time_links.is_link_open(conn, fingerprint(token), FIRST_ADMIN, rt.clock())
+        return is_open and not accounts.has_users(conn)
 
 
 def create_first_admin(rt: Runtime, token: str, username: str, password: str, *, ip: str, request_id: str) -> str:
     """Use the link up and create the administrator; of two who race, one gets ``NotFound``."""
-    row = _new_user(rt, username, password, "admin")
+    row = prepare_user(rt, username, password, "admin")
     actor = Actor("user", row["id"], row["username"], "admin", ip=ip, request_id=request_id)
     with rt.db.write() as conn:
-        open_links = accounts.use_links(conn, FIRST_ADMIN, rt.clock())
+        open_links = one_time_links.use_links(conn, FIRST_ADMIN, rt.clock())
         if fingerprint(token) not in open_links or accounts.has_users(conn):
             raise NotFound("This link was used already, has expired or never existed.")
-        _add_user(rt, conn, actor, row)
+        add_user(rt, conn, actor, row)
     return str(row["id"])
 
 
 # Shared by the above
 
 
-def _demand(actor: Actor) -> None:
+def demand(actor: Actor) -> None:
+    """Raise ``Forbidden`` unless this is an administrator."""
     if not actor.can("administer"):
         raise Forbidden("Only an administrator may do this.")
 
 
-def _check_role(role: str, allowed: tuple[str, ...]) -> None:
+def check_role(role: str, allowed: tuple[str, ...]) -> None:
+    """Raise ``Refused`` for any other."""
     if role not in allowed:
-        raise _invalid_user([Fault("/role", "unknown", f"Choose one of {', '.join(allowed)}.")])
+        raise invalid_user([Fault("/role", "unknown", f"Choose one of {', '.join(allowed)}.")])
 
 
-def _invalid_user(faults: list[Fault]) -> Refused:
+def invalid_user(faults: list[Fault]) -> Refused:
+    """The refusal of what was said of a user."""
     return Refused("invalid-user", "This cannot be saved like this.", faults=faults)
 
 
-def _note(
+def note(
     rt: Runtime,
     conn: Connection,
     actor: Actor,
@@ -248,4 +278,5 @@ def _note(
     name: str = "",
     details: dict[str, Any] | None = None,
 ) -> None:
+    """Write down who did what."""
     trail.leave(rt, conn, actor, action, Target(kind, target_id, name), details)

@@ -1,4 +1,4 @@
-"""People, their sessions, API keys and one-time links. Secrets are never here: only their hashes are."""
+"""People, their sessions and API keys. Secrets are never here: only their hashes are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.domain.errors import Conflict, NotFound
-from webapp.store.tables import api_keys, audit, one_time_links, sessions, users
+from webapp.store.one_time_links import add_link as add_link
+from webapp.store.tables import api_keys, audit, sessions, users
 
 FAILURES_READ = 500  # more than any limit that is asked about
 
@@ -212,37 +213,3 @@ def limit_key(conn: Connection, key_id: str, rate_limit: int | None) -> Row[Any]
 def touch_key(conn: Connection, key_id: str, now: datetime) -> None:
     """It was used."""
     conn.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=now))
-
-
-# One-time links
-
-
-def add_link(conn: Connection, row: Mapping[str, Any]) -> None:
-    """A new link; only the hash of its token is kept."""
-    conn.execute(one_time_links.insert(), dict(row))
-
-
-def is_link_open(conn: Connection, token_hash: str, purpose: str, now: datetime) -> bool:
-    """Whether the link can still be used."""
-    link = one_time_links.c
-    open_link = select(link.token_hash).where(
-        link.token_hash == token_hash, link.purpose == purpose, link.used_at.is_(None), link.expires_at > now
-    )
-    return conn.execute(open_link).first() is not None
-
-
-def use_links(conn: Connection, purpose: str, now: datetime) -> set[str]:
-    """Use up all open links of that purpose at once; answers their hashes. Of two who race, the second gets none."""
-    link = one_time_links.c
-    used = (
-        update(one_time_links)
-        .where(link.purpose == purpose, link.used_at.is_(None), link.expires_at > now)
-        .values(used_at=now)
-        .returning(link.token_hash)
-    )
-    return set(conn.execute(used).scalars())
-
-
-def drop_expired_links(conn: Connection, now: datetime) -> None:
-    """Forget links that nobody used in time."""
-    conn.execute(delete(one_time_links).where(one_time_links.c.expires_at <= now, one_time_links.c.used_at.is_(None)))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, or_, select
 
+from webapp.store import transfers
 from webapp.store.counters import minute_of
 from webapp.store.idempotency import drop_expired as drop_expired_answers
 from webapp.store.intake import drop_outdated_quotas
@@ -14,16 +15,17 @@ from webapp.store.notifications import drop_old_notifications
 from webapp.store.tables import bulk_errors, bulk_operations, counters, one_time_links, sessions, workers
 
 COUNTERS_KEPT = timedelta(days=8)
+LINKS_KEPT = timedelta(days=7)  # so long a link that is worth nothing can say why
 OPERATIONS_KEPT = timedelta(days=90)  # after they ended; what they did stays in the audit log
 OPERATIONS_AT_ONCE = 50
 
 
 def drop_outdated(conn: Connection, now: datetime) -> None:
-    """Ended sessions, links that ran out, counters and marks older than eight days, quotas and kept answers whose time is over."""
+    """Ended sessions, links that ended a week ago, counters and marks older than eight days, quotas and kept answers whose time is over."""
     conn.execute(delete(sessions).where(sessions.c.expires_at < now))
     conn.execute(
         delete(one_time_links).where(
-            or_(one_time_links.c.expires_at < now, one_time_links.c.used_at < now - timedelta(days=1))
+            or_(one_time_links.c.expires_at < now - LINKS_KEPT, one_time_links.c.used_at < now - LINKS_KEPT)
         )
     )
     conn.execute(delete(counters).where(counters.c.minute < minute_of(now - COUNTERS_KEPT)))
@@ -32,6 +34,7 @@ def drop_outdated(conn: Connection, now: datetime) -> None:
     drop_expired_answers(conn, now)
     drop_bulk_operations(conn, now - OPERATIONS_KEPT)
     drop_old_notifications(conn, now)
+    transfers.prune(conn, now)
 
 
 def drop_bulk_operations(conn: Connection, before: datetime, limit: int = OPERATIONS_AT_ONCE) -> list[str]:
