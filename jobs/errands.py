@@ -1,4 +1,4 @@
-"""What the beat does beside its pulse, because it may take long: bulk operations, and a look for unknown event types.
+"""What the beat does beside its pulse, because it may take long: bulk operations, exports, and a look for unknown event types.
 
 A thread, so that the pulse is never late.
 
@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from webapp.domain.errors import Unavailable
 from webapp.runtime import Runtime
-from webapp.services import bulk_work, discovery
+from webapp.services import bulk_work, discovery, export_work
 
 log = logging.getLogger(__name__)
 
@@ -42,17 +43,26 @@ class Errands:
 
     def round(self) -> bool:
         """One round; answers whether more is to be done at once. What fails is tried again in the next."""
-        try:
-            more = bulk_work.advance(self._rt, self._owner, BUSY_S)
-            if not more:
-                bulk_work.settle(self._rt)
-        except Unavailable:
-            log.warning("bulk: the database does not answer", extra={"action": "bulk_missed"})
-            return False
-        except Exception:
-            log.exception("bulk failed", extra={"action": "bulk_failed"})
-            return False
+        found = [self._attempt("bulk", self._bulk), self._attempt("exports", self._exports)]
+        return any(found)
+
+    def _bulk(self) -> bool:
+        more = bulk_work.advance(self._rt, self._owner, BUSY_S)
+        if not more:
+            bulk_work.settle(self._rt)
         return more
+
+    def _exports(self) -> bool:
+        return export_work.advance(self._rt, self._owner, BUSY_S)
+
+    def _attempt(self, what: str, act: Callable[[], bool]) -> bool:
+        try:
+            return act()
+        except Unavailable:
+            log.warning("%s: the database does not answer", what, extra={"action": "errand_missed"})
+        except Exception:
+            log.exception("%s failed", what, extra={"action": "errand_failed"})
+        return False
 
     def discover(self) -> None:
         """Look at the newest events, every few seconds."""

@@ -68,8 +68,17 @@ class BulkChanged:
     name = "bulk.changed"
 
 
-Fact = EventChanged | NotificationCreated | SubscriptionChanged | WorkerChanged | BulkChanged
-FACTS: tuple[type[Any], ...] = (EventChanged, NotificationCreated, SubscriptionChanged, WorkerChanged, BulkChanged)
+@dataclass(frozen=True, slots=True)
+class TransferChanged:
+    """An export or import began, went on, or changed its state."""
+
+    id: str
+    state: str
+    name = "transfer.changed"
+
+
+Fact = EventChanged | NotificationCreated | SubscriptionChanged | WorkerChanged | BulkChanged | TransferChanged
+FACTS: tuple[type[Any], ...] = (EventChanged, NotificationCreated, SubscriptionChanged, WorkerChanged, BulkChanged, TransferChanged)  # fmt: skip
 
 
 class Publisher(Protocol):

@@ -110,6 +110,7 @@ function connect() {
   socket.on("notification.created", (message) => soon("live:notifications", () => tell(body, "live:notifications", message)));
   socket.on("subscription.changed", () => announce("live:subscriptions"));
   socket.on("bulk.changed", () => announce("live:bulk"));
+  socket.on("transfer.changed", () => announce("live:transfers"));
   socket.on("worker.changed", () => announce("live:workers"));
   // A tab that comes back from sleep may have missed anything.
   let hiddenAt = 0;
