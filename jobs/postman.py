@@ -1,6 +1,7 @@
-"""What the beat sends to people beside its pulse: pushes and summaries, and what they snoozed comes back.
+"""What the beat sends to people beside its pulse: pushes, mails and summaries; and what they snoozed comes back.
 
-A thread, so that a slow push service delays nothing else. Every message goes through the guarded outgoing HTTP.
+Threads, so that a slow push service or mail server delays nothing else. Pushes go through the guarded outgoing HTTP;
+the mail server is the one of the settings, wherever it stands.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from jobs.letters import written
 from jobs.outbound import Answer, Outbound, OutboundRefused
+from jobs.smtp import NotSent, Server, hand_in
 from webapp.domain.errors import Unavailable
 from webapp.runtime import Runtime
-from webapp.services import digests, inbox, pushes
+from webapp.services import digests, inbox, mails, pushes
+from webapp.services.mails import Letter
 from webapp.services.pushes import Parcel
 
 log = logging.getLogger(__name__)
 
 ROUND_S = 1.0
 TIMEOUT_S = 15.0
+MAILS_AT_ONCE = 4
 KEPT_BYTES = 16 * 1024
 LIVES_S = 24 * 3600  # a push service keeps it that long for a browser that is off
 TOKEN_S = 12 * 3600
@@ -37,22 +42,66 @@ class Postman:
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="postman", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(act,), name=name, daemon=True)
+            for name, act in (("postman", self.round), ("mail", self.mail_round))
+        ]
+        self._is_ready = False
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """End after the round that is under way."""
         self._stop.set()
-        self._thread.join(timeout=5)
+        until = time.monotonic() + 5
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, until - time.monotonic()))
 
     def round(self) -> None:
-        """Everything that is due. What fails does not keep the rest from being done."""
+        """Everything that is due but for mails. What fails does not keep the rest from being done."""
+        if not self._is_ready:
+            self._attempt("key of pushes", self._get_ready)
         self._attempt("snoozes", lambda: inbox.wake(self._rt))
         self._attempt("summaries", lambda: digests.send_due(self._rt))
         self._attempt("pushes", self._push)
+
+    def mail_round(self) -> None:
+        """Every mail that is due."""
+        self._attempt("mails", self._mail)
+
+    def _get_ready(self) -> None:
+        pushes.ensure_key(self._rt)
+        self._is_ready = True
+
+    def _mail(self) -> None:
+        letters = mails.take_due(self._rt)
+        if letters:
+            asyncio.run(self._mail_all(letters))
+
+    async def _mail_all(self, letters: list[Letter]) -> None:
+        slots, down = asyncio.Semaphore(MAILS_AT_ONCE), asyncio.Event()
+        await asyncio.gather(*(self._mail_one(slots, down, letter) for letter in letters))
+
+    async def _mail_one(self, slots: asyncio.Semaphore, down: asyncio.Event, letter: Letter) -> None:
+        """When nobody answered one, nobody is asked to take the others: they wait for their next time."""
+        rt = self._rt
+        try:
+            message = written(letter, rt.settings, rt.clock())
+            async with slots:
+                if down.is_set():
+                    raise NotSent("The mail server did not answer.")
+                await hand_in(Server.parse(rt.settings.smtp_url), message, allow_private=True)
+        except NotSent as error:
+            if error.code is None and not error.for_good:
+                down.set()
+            mails.note_failed(rt, letter, str(error), for_good=error.for_good)
+        except ValueError as error:
+            mails.note_failed(rt, letter, f"The mail could not be made: {error}", for_good=True)
+        else:
+            mails.note_sent(rt, letter)
 
     def _push(self) -> None:
         parcels = pushes.take_due(self._rt)
@@ -102,9 +151,9 @@ class Postman:
         except Exception:
             log.exception("%s failed", what, extra={"action": "postman_failed"})
 
-    def _run(self) -> None:
+    def _run(self, act: Callable[[], None]) -> None:
         while not self._stop.is_set():
-            self.round()
+            act()
             self._stop.wait(ROUND_S)
 
 

@@ -23,6 +23,7 @@ from webapp.web.pages import (
     events,
     explain,
     keys,
+    mail_address,
     needs,
     notification_settings,
     notifications,
@@ -55,7 +56,7 @@ from webapp.web.pages import (
 
 PAGES = (
     overview, events, tail, explain, submit, samples, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, subscription_history, subscription_transform, backtest,
-    event_types, event_type_edit, notifications, notification_settings, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, setup, problems, palette, preferences, styleguide,
+    event_types, event_type_edit, notifications, notification_settings, mail_address, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, setup, problems, palette, preferences, styleguide,
 )  # fmt: skip
 
 

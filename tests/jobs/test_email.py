@@ -7,54 +7,21 @@ import gc
 import ssl
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
 from jobs.handlers import Discard, Done, Outcome, Retry
 from jobs.handlers.base import Invalid
 from jobs.handlers.email import EmailHandler
 from jobs.smtp import BadServer, Server
 from tests.support.attempts import EVENT, Notes
-from tests.support.hub import free_port
+from tests.support.mailboxes import Inbox, port_of, running
 from webapp.domain.events import Event
 
 OPTIONS = {"from": "Hub <hub@example.com>", "to": "ops@example.com"}
-
-
-@dataclass
-class Inbox:
-    """What a server took, and how it answers."""
-
-    mails: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
-    refusals: dict[str, str] = field(default_factory=dict)
-    answer: str = "250 OK"
-    users: list[str] = field(default_factory=list)
-
-    async def handle_RCPT(
-        self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if address in self.refusals:
-            return self.refusals[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
-        content = envelope.content
-        assert isinstance(content, bytes)
-        self.mails.append((list(envelope.rcpt_tos), message_from_bytes(content, policy=policy.default)))
-        return self.answer
-
-    def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        assert isinstance(data, LoginPassword)
-        self.users.append(data.login.decode())
-        return AuthResult(success=data.password == b"pa:ss", handled=False)
 
 
 @pytest.fixture
@@ -65,15 +32,8 @@ def inbox() -> Inbox:
 @pytest.fixture
 def server(inbox: Inbox) -> Iterator[Controller]:
     """A plain SMTP server on a free port."""
-    controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    yield controller
-    controller.stop()
-
-
-def port_of(controller: Controller) -> int:
-    found: int = controller.port
-    return found
+    with running(inbox) as controller:
+        yield controller
 
 
 def send(url: str, options: Mapping[str, Any] | None = None, *, event: Event = EVENT, private: bool = True) -> Outcome:
@@ -174,23 +134,12 @@ def test_password_goes_over_tls_only(
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*tls_files)
-    controller = Controller(
-        inbox,
-        hostname="127.0.0.1",
-        port=free_port(),
-        tls_context=context,
-        authenticator=inbox.authenticate,
-        auth_require_tls=True,
-    )
-    controller.start()
-    try:
+    with running(inbox, tls_context=context, authenticator=inbox.authenticate, auth_require_tls=True) as controller:
         port = port_of(controller)
         assert isinstance(send(f"smtp://me:pa%3Ass@localhost:{port}"), Retry), "nobody vouches for the certificate"
         monkeypatch.setenv("SSL_CERT_FILE", str(tls_files[0]))
         assert isinstance(send(f"smtp://me:pa%3Ass@localhost:{port}"), Done)
         assert isinstance(send(f"smtp://me:wrong@localhost:{port}"), Discard)
-    finally:
-        controller.stop()
     assert set(inbox.users) == {"me"}
     assert len(inbox.mails) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -184,8 +185,13 @@ def test_pushes_of_quiet_hours_are_told_together_when_they_end(rt: Runtime, ada:
     assert pushes.take_due(rt) == []  # leased
 
 
-def test_key_of_pushes_is_made_once(rt: Runtime) -> None:
+def test_key_of_pushes_is_made_at_the_start_and_of_many_starts_one_wins(rt: Runtime) -> None:
+    with pytest.raises(Refused):
+        pushes.public_key(rt)
+    with ThreadPoolExecutor(4) as starts:
+        list(starts.map(lambda _: Postman(rt).round(), range(4)))
     first = pushes.public_key(rt)
+    pushes.ensure_key(rt)
     assert pushes.public_key(rt) == first
     [row] = rows_of(rt, tables.push_keys)
     assert b"PRIVATE KEY" not in row.sealed

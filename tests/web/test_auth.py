@@ -24,7 +24,7 @@ PASSWORD = "correct horse battery"
 PUBLIC_ENDPOINTS = {
     "assets.show", "health.healthz", "health.readyz", "session.show", "session.begin", "session.end", "setup.show",
     "setup.create", "problems.show", "api_docs.moved", "inbound.receive", "inbound.agree", "inbound.publish",
-    "notification_settings.worker",
+    "notification_settings.worker", "mail_address.about_to_stop", "mail_address.stop",
 }  # fmt: skip
 
 

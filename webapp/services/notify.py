@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -16,11 +17,20 @@ from webapp.domain.preferences import read_preferences
 from webapp.domain.reach import Reach, reach_of
 from webapp.live import NotificationCreated
 from webapp.runtime import Runtime
+from webapp.store.mails import addresses_of
 from webapp.store.notifications import add_notification, add_sends, browsers_of, list_listeners, put_into_inboxes
 
 log = logging.getLogger(__name__)
 
 Severity = Literal["info", "success", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where users are reached outside of the hub, by user: their browsers, and their mail address."""
+
+    browsers: Mapping[str, Sequence[str]]
+    addresses: Mapping[str, str]
 
 
 def notify(
@@ -67,7 +77,8 @@ def notify(
 
 def put_out(rt: Runtime, conn: Connection, row: Mapping[str, Any], listeners: Iterable[Any]) -> None:
     """Into the inboxes of those who want it, and into the log what becomes of it for each."""
-    browsers, entries, sends = browsers_of(conn), [], []
+    places = Places(browsers_of(conn), addresses_of(conn) if rt.settings.smtp_url else {})
+    entries, sends = [], []
     for user in listeners:
         reach = _reach(user, row)
         if not reach.muted:
@@ -81,7 +92,7 @@ def put_out(rt: Runtime, conn: Connection, row: Mapping[str, Any], listeners: It
                     "browser": reach.browser,
                 }
             )
-        sends += _sends(rt, user.id, row, reach, browsers.get(user.id, ()))
+        sends += _sends(rt, user.id, row, reach, places)
     put_into_inboxes(conn, entries)
     add_sends(conn, sends)
 
@@ -102,10 +113,8 @@ def _zone(chosen: Mapping[str, Any] | None) -> tzinfo:
     return ZoneInfo(read_preferences(chosen or {}).zone)
 
 
-def _sends(
-    rt: Runtime, user_id: str, row: Mapping[str, Any], reach: Reach, browsers: Iterable[str]
-) -> list[dict[str, Any]]:
-    """For the log: the inbox at once, pushes and the summary when they are due."""
+def _sends(rt: Runtime, user_id: str, row: Mapping[str, Any], reach: Reach, places: Places) -> list[dict[str, Any]]:
+    """For the log: the inbox at once; pushes, mail and the summary when they are due."""
     same = {"at": row["at"], "user_id": user_id, "notification_id": row["id"], "target": None, "due_at": None}
     kept = {"channel": "inbox", "state": "muted" if reach.muted else "sent", "sent_at": row["at"]}
     found: list[dict[str, Any]] = [same | kept]
@@ -113,7 +122,10 @@ def _sends(
         found.append(same | {"channel": "digest", "state": "due", "due_at": reach.digest_at, "sent_at": None})
     if reach.push_at is not None:
         due = {"channel": "push", "state": "due", "due_at": reach.push_at, "sent_at": None}
-        found += [same | due | {"target": target} for target in browsers]
+        found += [same | due | {"target": target} for target in places.browsers.get(user_id, ())]
+    if reach.email_at is not None and user_id in places.addresses:
+        due = {"channel": "email", "state": "due", "due_at": reach.email_at, "sent_at": None}
+        found.append(same | due | {"target": places.addresses[user_id]})
     return [{"id": rt.new_id("snd"), **send} for send in found]
 
 

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from sqlalchemy import exc
 
 from webapp.domain.access import Actor
-from webapp.domain.errors import Fault, HubError, NotFound, Refused
+from webapp.domain.errors import Fault, NotFound, Refused
 from webapp.runtime import Runtime
 from webapp.services import vault
 from webapp.store import pushes
@@ -52,25 +52,23 @@ class Parcel:
     text: str
 
 
-def public_key(rt: Runtime) -> str:
-    """What browsers tie their permission to: made at the first call, the same ever after."""
+def ensure_key(rt: Runtime) -> None:
+    """Make the hub's key if there is none. Of several who do at once, one wins; ever after it is the same."""
     with rt.db.read() as conn:
-        row = pushes.find_key(conn)
-    if row is None:
-        with contextlib.suppress(exc.IntegrityError, HubError):  # somebody else made it in this moment
-            _make_key(rt)
-        with rt.db.read() as conn:
-            row = pushes.find_key(conn)
-    if row is None:
-        raise Refused("push-unavailable", "This hub has no secret key to keep the key of pushes with.", status=503)
-    return str(row.public)
+        if pushes.find_key(conn) is not None:
+            return
+    with contextlib.suppress(exc.IntegrityError):  # somebody else made it in this moment
+        _make_key(rt)
+
+
+def public_key(rt: Runtime) -> str:
+    """What browsers tie their permission to."""
+    return str(_key(rt).public)
 
 
 def private_key(rt: Runtime) -> ec.EllipticCurvePrivateKey:
     """For signing."""
-    public_key(rt)
-    with rt.db.read() as conn:
-        row = pushes.find_key(conn)
+    row = _key(rt)
     key = load_pem_private_key(vault.unseal(rt.settings, row.sealed, bound_to=KEY_PLACE).encode(), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise vault.SealBroken("The key of pushes is none of a curve.")
@@ -148,6 +146,14 @@ def note_failed(rt: Runtime, parcel: Parcel, error: str, *, for_good: bool = Fal
             pushes.end_sends(conn, parcel.sends, "failed", now, error[:500])
         else:
             pushes.put_off(conn, parcel.sends, now + FIRST_DELAY * 2 ** (parcel.attempts - 1), error[:500])
+
+
+def _key(rt: Runtime) -> Any:
+    with rt.db.read() as conn:
+        row = pushes.find_key(conn)
+    if row is None:
+        raise Refused("push-unavailable", "The hub's key for pushes is made when its beat starts.", status=503)
+    return row
 
 
 def _make_key(rt: Runtime) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row, select
 from webapp.store import tables as t
 from webapp.store.paging import LIMIT, Page, page_of
 
-CHANNELS = ("inbox", "push", "digest")
+CHANNELS = ("inbox", "email", "push", "digest", "confirm")
+WITHOUT = {"confirm": "Whether a mail address is right"}  # sent about no notification
 STATES = ("due", "sent", "failed", "gone", "muted")
 
 
@@ -57,7 +58,7 @@ def _send(row: Row[Any]) -> SendRow:
         at=row.at,
         username=row.username or "a user who is gone",
         notification_id=row.notification_id,
-        title=row.title or "a notification that is gone",
+        title=row.title or WITHOUT.get(row.channel, "a notification that is gone"),
         severity=row.severity or "info",
         channel=row.channel,
         state=row.state,

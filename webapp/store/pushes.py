@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from webapp.store import tables as t
 from webapp.store.tables import notification_sends, push_keys, push_subscriptions
@@ -20,7 +20,7 @@ def find_key(conn: Connection) -> Any:
 
 
 def add_key(conn: Connection, public: str, sealed: bytes, now: datetime) -> None:
-    """The first to write it wins; others find a conflict of keys."""
+    """The first to write it wins; others find an ``IntegrityError``."""
     conn.execute(push_keys.insert(), {"name": VAPID, "public": public, "sealed": sealed, "created_at": now})
 
 
@@ -45,19 +45,21 @@ def drop_subscription(conn: Connection, subscription_id: str, user_id: str) -> b
     return bool(conn.execute(gone).rowcount)
 
 
-def any_due(conn: Connection, now: datetime, channel: str) -> bool:
+def any_due(conn: Connection, now: datetime, channel: str, *also: ColumnElement[bool]) -> bool:
     """A look before the write lock is taken."""
     s = notification_sends.c
-    due = select(s.id).where(s.state == "due", s.due_at <= now, s.channel == channel).limit(1)
+    due = select(s.id).where(s.state == "due", s.due_at <= now, s.channel == channel, *also).limit(1)
     return conn.execute(due).first() is not None
 
 
-def take_due(conn: Connection, now: datetime, until: datetime, channel: str, limit: int) -> list[Any]:
+def take_due(
+    conn: Connection, now: datetime, until: datetime, channel: str, limit: int, *also: ColumnElement[bool]
+) -> list[Any]:
     """Sends whose time has come, each moved on to ``until``, so that nobody else takes it before."""
     s = notification_sends.c
     due = (
         select(notification_sends)
-        .where(s.state == "due", s.due_at <= now, s.channel == channel)
+        .where(s.state == "due", s.due_at <= now, s.channel == channel, *also)
         .order_by(s.due_at, s.id)
         .limit(limit)
     )

@@ -30,7 +30,7 @@ SHOWS_PAYLOADS = "shows_payloads"
 MAY_NOT_VIEW = "You may not view payloads, and this shows what is in them. An administrator can allow it."
 TOKEN = "token"  # noqa: S105  the name of the entry in the cookie
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-MACHINE_PATHS = ("/api/", "/metrics", "/in/", "/p/")
+MACHINE_PATHS = ("/api/", "/metrics", "/in/", "/p/", "/u/")
 KEY_IN_URL = re.compile(rb"(?:^|&)(?:api_?key|access_?token|authorization)=|=" + KEY_PREFIX.encode(), re.IGNORECASE)
 ONLY_PRINTABLE = re.compile(r"[^\x00-\x20\x7f-\x9f\\]*")
 

@@ -31,7 +31,7 @@ WAITED = "signalbox.waited"  # seconds that the caller asked to wait: no fault o
 NOWHERE = "none"  # the endpoint of what was not found
 SOCKETS = "/socket.io"
 CACHED = "/static/"
-DOORS = ("/in/", "/p/")  # behind them a path holds a token
+DOORS = ("/in/", "/p/", "/u/")  # behind them a path holds a token
 FOR_PROBES = ("/healthz", "/readyz")  # answer to whatever name an orchestrator has for us
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'{sockets}; "

@@ -9,10 +9,11 @@ from flask import Blueprint, Response, make_response, request, url_for
 from webapp.domain.errors import HubError, Refused
 from webapp.domain.notices import CHANNELS, DIGESTS, KINDS, SEVERITIES, Preferences
 from webapp.domain.preferences import read_preferences
-from webapp.services import inbox, pushes
+from webapp.services import inbox, mails, pushes
 from webapp.settings import ROOT
 from webapp.store import accounts, feed_sends
 from webapp.store.inbox import living_subscriptions
+from webapp.store.mails import find_address
 from webapp.store.pushes import list_subscriptions
 from webapp.web import render
 from webapp.web.answers import done, paging
@@ -44,6 +45,21 @@ def save() -> Response:
     except Refused as refused:
         return _form(Preferences.from_json(sent), {one.pointer[1:]: one.message for one in refused.faults}, status=422)
     return done("Preferences saved", back=url_for("notification_settings.show"))
+
+
+@bp.post("/address")
+@require("read")
+def give_address() -> Response:
+    """Send a link to an address; it is used once somebody opened that."""
+    given = request.form.get("address", "")[:300]
+    try:
+        address = mails.ask(get_runtime(), current_actor(), given)
+    except Refused as refused:
+        errors = {one.pointer[1:]: one.message for one in refused.faults}
+        if not errors:
+            raise
+        return _form(inbox.get_preferences(get_runtime(), current_actor()), errors, given=given, status=422)
+    return done(f"A link is on its way to {address}", back=url_for("notification_settings.show"))
 
 
 @bp.get("/worker.js")
@@ -95,11 +111,12 @@ def log() -> Response:
     )
 
 
-def _form(wanted: Preferences, errors: dict[str, str] | None = None, *, status: int = 200) -> Response:
+def _form(wanted: Preferences, errors: dict[str, str] | None = None, *, given: str = "", status: int = 200) -> Response:
     rt, actor = get_runtime(), current_actor()
     with rt.db.read() as conn:
         subscriptions = living_subscriptions(conn)
         browsers = list_subscriptions(conn, actor.id)
+        mail = find_address(conn, actor.id)
         zone = read_preferences(accounts.get_user(conn, actor.id).preferences or {}).zone
     return render.part(
         "notifications/preferences.html",
@@ -113,6 +130,9 @@ def _form(wanted: Preferences, errors: dict[str, str] | None = None, *, status: 
         subscriptions=subscriptions,
         browsers=browsers,
         zone=zone,
+        mail=mail,
+        given=given,
+        sends_mail=bool(rt.settings.smtp_url),
         push_key=_push_key(),
     )
 
