@@ -42,6 +42,7 @@ const plain = (element) => {
   const copy = element.cloneNode(true);
   copy.querySelectorAll("input[name=csrf_token]").forEach((input) => input.removeAttribute("value"));
   copy.querySelectorAll("time[data-ago], time[data-until], time[data-since]").forEach((time) => { time.textContent = ""; });
+  copy.querySelectorAll("[hx-preserve]").forEach((kept) => kept.replaceWith(kept.id)); // they stay, whatever comes
   copy.querySelectorAll("details").forEach((details) => { details.open = false; });
   for (const one of [copy, ...copy.querySelectorAll("*")]) {
     one.removeAttribute("hx-swap-oob");

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import insert
 
 from tests.support.clock import Clock
 from tests.support.factories import make_delivery, make_event, make_subscription
 from tests.support.pages import soup
 from tests.support.people import HTMX, Person
+from webapp.domain.access import SYSTEM
 from webapp.runtime import Runtime
+from webapp.store import tables, versions
+from webapp.web import why
 
 NASTY = "<img src=x onerror=alert(1)>\"'"
 
@@ -50,3 +56,43 @@ def test_timeline_as_a_list_tells_what_is_to_come(sqlite_rt: Runtime, as_viewer:
     live = page.select_one("#events-live")
     assert live is not None
     assert live["hx-get"] == f"/events/{uid}/live?timeline=list"  # it stays a list when it moves
+
+
+def test_part_that_moves_asks_no_subscription_again(sqlite_rt: Runtime, as_viewer: Person, monkeypatch: Any) -> None:
+    asked, explain = list[str](), why.explain_event
+    monkeypatch.setattr(why, "explain_event", lambda *args, **options: asked.append("") or explain(*args, **options))
+    uid = make_event(sqlite_rt)
+    make_delivery(sqlite_rt, uid, make_subscription(sqlite_rt), state="running")
+    page = soup(as_viewer.get(f"/events/{uid}"))
+    assert len(asked) == 1
+    assert "1 subscription considered" in page.select_one("#events-rules").text  # type: ignore[union-attr]
+    kept = soup(as_viewer.part(f"/events/{uid}/live")).select_one("#events-rules")
+    assert as_viewer.part(f"/events/{uid}/answer").status_code == 200
+    assert len(asked) == 1
+    assert kept is not None
+    assert kept.has_attr("hx-preserve"), "htmx puts what the page has in its place"
+
+
+def test_event_leads_to_the_version_that_ran_its_request_and_its_audit_entries(
+    sqlite_rt: Runtime, clock: Clock, as_viewer: Person
+) -> None:
+    rule, source, now = make_subscription(sqlite_rt), "src_1", clock()
+    uid = make_event(sqlite_rt, received_by=f"source:{source}")
+    with sqlite_rt.db.write() as conn:
+        for revision, minutes in ((1, -5), (2, 5)):
+            at = now + timedelta(minutes=minutes)
+            versions.add(conn, rule, revision, {}, at=at, actor=SYSTEM, action="updated")
+        about = {"id": source, "name": "Shop", "token": "t", "kind": "publish", "event_source": "shop"}
+        conn.execute(insert(tables.sources), about | {"created_at": now, "updated_at": now})
+        row = {"id": (asked := sqlite_rt.new_id("req")), "source_id": source, "at": now, "event_uid": uid}
+        told = {"ip": "", "verdict": "accepted", "status": 202, "headers": {}, "body": ""}
+        conn.execute(insert(tables.source_requests), row | told)
+    ran = make_delivery(sqlite_rt, uid, rule, state="succeeded", started_at=now)
+    page = soup(as_viewer.get(f"/events/{uid}"))
+    links = {str(link["href"]) for link in page.select("main a[href]")}
+    there = f"/subscriptions/{rule}/history?to=1&ran={ran}"
+    assert {there, f"/sources/{source}/requests/{asked}", f"/audit?target={uid}"} <= links
+    history = soup(as_viewer.get(there))
+    assert "was in force when this delivery ran" in " ".join(history.text.split())
+    assert [cell.text for cell in history.select("tr[aria-current] > td:first-child")] == ["1 Ran"]
+    assert "was in force" not in as_viewer.get(there.replace(ran, "dlv_none")).text

@@ -27,7 +27,12 @@ class Lineage:
 def lineage_of(conn: Connection, uid: str, causation_id: str | None, limit: int = CHILDREN_SHOWN) -> Lineage:
     """The lineage of one event. A cause that is no event of this hub is no parent."""
     parent = find_row(conn, causation_id) if causation_id and causation_id != uid else None
+    return Lineage(parent, *children_of(conn, uid, limit))
+
+
+def children_of(conn: Connection, uid: str, limit: int = CHILDREN_SHOWN) -> tuple[tuple[EventRow, ...], bool]:
+    """What an event caused, newest first, and whether there is more."""
     e = events.c
     newest = select(e.uid).where(e.causation_id == uid, e.uid != uid).order_by(e.uid.desc()).limit(limit + 1)
     uids = list(conn.execute(newest).scalars())
-    return Lineage(parent, rows_by_uid(conn, uids[:limit]), len(uids) > limit)
+    return rows_by_uid(conn, uids[:limit]), len(uids) > limit

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
@@ -16,6 +15,8 @@ from webapp.store.engine import within
 from webapp.store.paging import SCAN
 
 TOLD = 20  # of each kind
+VERSIONS_READ = 100  # deliveries of an event
+REQUEST_TAKES = timedelta(minutes=2)  # from its first byte to its event, at most
 BIRTH = ("event.published", "event.rejected")  # the event itself says so
 
 
@@ -31,14 +32,6 @@ class Happening:
     tone: str
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a request was checked against and where it came in."""
-
-    schema_version: int | None
-    previous_uid: str | None  # the event of the same type and source before it
-
-
 def actions_on(conn: Connection, uid: str, delivery_ids: Sequence[str]) -> tuple[Happening, ...]:
     """What people did to the event or to one of these deliveries, oldest first; the newest where there are many."""
     a = t.audit.c
@@ -51,24 +44,46 @@ def actions_on(conn: Connection, uid: str, delivery_ids: Sequence[str]) -> tuple
     )
 
 
-def notices_of(conn: Connection, uid: str, since: datetime) -> tuple[Happening, ...]:
-    """Notifications that name the event, of the first ``SCAN`` that were raised after it came, oldest first."""
+def notices_of(conn: Connection, uid: str) -> tuple[Happening, ...]:
+    """The first notifications that name the event, oldest first."""
     n = t.notifications.c
-    first = first_id_at("ntf", int(since.timestamp() * 1000))
-    window = select(n.id, n.event_uid).where(n.id >= first).order_by(n.id).limit(SCAN).subquery()
-    chosen = select(window.c.id).where(window.c.event_uid == uid)
-    query: Any = select(n.at, n.title, n.severity, n.link).where(n.id.in_(chosen)).order_by(n.id).limit(TOLD)
+    query = select(n.at, n.title, n.severity, n.link).where(n.event_uid == uid).order_by(n.id).limit(TOLD)
     return tuple(
         Happening("notice", row.at, row.title, "", hub_path(row.link) or "", row.severity)
         for row in conn.execute(query)
     )
 
 
-def origin_of(conn: Connection, uid: str, event_type: str, version: int, source: str, at: datetime) -> Origin:
-    """The schema that was there when an event came, and the one before it, out of the last ``SCAN`` of its type."""
-    v, e = t.event_type_versions.c, t.events.c
+def schema_of(conn: Connection, event_type: str, version: int, at: datetime) -> int | None:
+    """The version of the schema that was there when an event came."""
+    v = t.event_type_versions.c
     known = select(v.version).where(v.type == event_type, v.version == version, v.created_at <= at)
+    return conn.execute(known).scalar()
+
+
+def previous_of(conn: Connection, uid: str, event_type: str, source: str) -> str | None:
+    """The event of the same type and source before it, out of the last ``SCAN`` of its type."""
+    e = t.events.c
     window = select(e.uid, e.source).where(e.type == event_type, e.uid < uid).order_by(e.uid.desc()).limit(SCAN)
     before = window.subquery()
     query = select(before.c.uid).where(before.c.source == source).order_by(before.c.uid.desc()).limit(1)
-    return Origin(conn.execute(known).scalar(), conn.execute(query).scalar())
+    return conn.execute(query).scalar()
+
+
+def request_of(conn: Connection, source_id: str, uid: str, at: datetime) -> str | None:
+    """The request that brought an event: the first that names it. Later ones brought it again."""
+    r = t.source_requests.c
+    begun = first_id_at("req", int((at - REQUEST_TAKES).timestamp() * 1000))
+    window = select(r.id, r.event_uid).where(r.source_id == source_id, r.id >= begun).order_by(r.id).limit(SCAN)
+    near = window.subquery()
+    return conn.execute(select(near.c.id).where(near.c.event_uid == uid).order_by(near.c.id).limit(1)).scalar()
+
+
+def versions_run(conn: Connection, event_uid: str) -> dict[str, int]:
+    """By delivery of an event: the version of its subscription that was in force when its last try began."""
+    d, v = t.deliveries.c, t.subscription_versions.c
+    then = select(v.revision).where(v.subscription_id == d.subscription_id, v.at <= d.started_at)
+    newest = then.order_by(v.revision.desc()).limit(1).scalar_subquery()
+    began = select(d.id, newest.label("revision")).where(d.event_uid == event_uid, d.started_at.is_not(None))
+    rows = conn.execute(began.order_by(d.id).limit(VERSIONS_READ))
+    return {row.id: row.revision for row in rows if row.revision is not None}

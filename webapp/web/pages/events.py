@@ -20,20 +20,22 @@ from webapp.domain.payload_diff import Difference, difference
 from webapp.services import operate
 from webapp.store import feed_events as feed
 from webapp.store.event_types import deprecation_of
-from webapp.store.feed_deliveries import DeliveryRow
+from webapp.store.feed_deliveries import DeliveryRow, deliveries_of_event
 from webapp.store.feed_events import EventDetail, EventFilter, EventPage
+from webapp.store.feed_story import versions_run
 from webapp.store.feed_waiting import is_blocking, waits_of
 from webapp.web import render
 from webapp.web.answers import SINCE, done, newer_part, since_of, url_with
 from webapp.web.auth import current_actor, may_view_payloads, require
 from webapp.web.context import get_runtime
 from webapp.web.pages.deliveries import can
-from webapp.web.story import story_of
+from webapp.web.story import background_of, story_of
 from webapp.web.why import why_of_event
 
 bp = Blueprint("events", __name__, url_prefix="/events")
 
 QUERY_CHARS = 2_000
+ANSWERED = 20  # deliveries that the form shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,8 @@ def show(uid: str) -> Response:
     return render.page_or_part(
         "events/show.html",
         "events/_live.html",
-        **progress_context(event, asked),
+        **progress_context(event, is_whole=True),
+        why=why_of_event(event.uid, asked),
         sender=sender,
         deprecation=deprecation,
         against=_against(event),
@@ -176,7 +179,7 @@ def live(uid: str) -> Response:
 @require("read")
 def answer(uid: str) -> Response:
     """What has become of an event, beneath the form that it was sent with."""
-    return render.part("events/_answer.html", **progress_context(find_event(uid)), duplicate=False)
+    return render.part("events/_answer.html", **answer_context(find_event(uid)), duplicate=False)
 
 
 @bp.post("/<uid>/rerun")
@@ -225,20 +228,27 @@ def _against(event: EventDetail) -> Compared | None:
     return Compared(other, difference(payload_tree.read(other.payload), payload_tree.read(event.payload)))
 
 
-def progress_context(event: EventDetail, asked: str = "") -> dict[str, Any]:
-    """All that moves on the page; ``asked`` is the subscription of which it is asked why it did not run."""
+def answer_context(event: EventDetail) -> dict[str, Any]:
+    """What the form says of the event that it sent."""
+    with get_runtime().db.read() as conn:
+        return {"event": event, "deliveries": deliveries_of_event(conn, event.uid, limit=ANSWERED)}
+
+
+def progress_context(event: EventDetail, *, is_whole: bool = False) -> dict[str, Any]:
+    """All that moves on the page; ``is_whole``: beside it what is read once, when the page is opened."""
     rt = get_runtime()
     with rt.db.read() as conn:
         progress, now = feed.progress_of(conn, event.uid), rt.clock()
         waits = waits_of(conn, [one.id for one in progress.deliveries], now)
-        story = story_of(conn, event, progress, now)
+        versions = versions_run(conn, event.uid)
+        story = story_of(conn, event, progress, now) | (background_of(conn, event) if is_whole else {})
         blocking = {one.id for one in progress.deliveries if one.state == "dead" and is_blocking(conn, one.id)}
     return {
         "event": event,
         "progress": progress,
         "deliveries": progress.deliveries,
         **story,
-        "why": why_of_event(event.uid, asked),
+        "versions": versions,
         "failures": [one for one in reversed(progress.attempts) if one.attempt.error_type],
         "took": {one.delivery_id: one.attempt.run_s for one in progress.attempts},  # of the last try
         "names": {one.id: one.subscription_name for one in progress.deliveries},

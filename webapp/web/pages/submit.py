@@ -24,7 +24,7 @@ from webapp.store.feed_submit import suggestions
 from webapp.web import render, snippets
 from webapp.web.auth import current_actor, must_view_payloads, require
 from webapp.web.context import get_acceptor, get_runtime
-from webapp.web.pages.events import find_event, progress_context
+from webapp.web.pages.events import answer_context, find_event
 from webapp.web.pages.payload_form import EXAMPLE, MODES, PayloadForm, digest, find_type, starting_of
 from webapp.web.pages.submit_form import Faults, Form, default_source, labels_of, parse_labels
 
@@ -165,8 +165,8 @@ def _answer(
     payload = payload or form.payload_form()
     with get_runtime().db.read() as conn:
         known = suggestions(conn)
-    progress = progress_context(find_event(uid)) if uid else {}
-    context = _context(form, payload, errors or {}) | _code_context(form, payload) | progress
+    answered = answer_context(find_event(uid)) if uid else {}
+    context = _context(form, payload, errors or {}) | _code_context(form, payload) | answered
     context |= {"types": known, "sent": bool(uid), "duplicate": duplicate, "told": bool(errors)}
     response = render.page_or_part("events/new.html", "events/_form.html", **context)
     response.status_code = status
