@@ -7,12 +7,14 @@ loop, and no test elsewhere could use ``asyncio.run``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.support.chromium import Visitor, find_chromium, new_visitor, running_chromium
+from tests.support.house import House, open_house
 from tests.support.hub import PASSWORD, Hub, running_hub
 
 
@@ -39,6 +41,13 @@ def hub() -> Iterator[Hub]:
     with running_hub() as running:
         running.create_user("ada")
         yield running
+
+
+@pytest.fixture(scope="package")
+def house(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The pages alone, with one of everything in them; nothing works there, and nothing changes."""
+    with open_house(sqlite_template, tmp_path_factory.mktemp("house")) as opened:
+        yield opened
 
 
 @pytest.fixture

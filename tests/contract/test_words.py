@@ -9,7 +9,7 @@ import pytest
 from tests.support.sources import name_of, tracked_files
 
 TEXT = {".py", ".html", ".css", ".js", ".md", ".toml", ".in", ".txt", ".json", ".yml", ".cfg", ".ini", ".sh", ""}
-NOT_OURS = ("static/vendor/", "tests/contract/test_words.py")
+NOT_OURS = ("static/vendor/", "tests/vendor/", "tests/contract/test_words.py")
 
 BANNED = {
     "a path of one machine": re.compile(r"/(?:work|home/[a-z]+|Users/[A-Za-z]+|root)/"),

@@ -10,15 +10,18 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import Text, insert, select, update
+from werkzeug.routing import Rule
 
 from tests.support import factories as make
 from tests.support.people import add_program
+from tests.support.routes import addresses, rules
 from webapp.domain.access import Actor
 from webapp.runtime import Runtime
 from webapp.services import discovery
 from webapp.services.catalog import HandlerInfo, register_handlers
 from webapp.store import audit, tables, tables_catalog, tables_hub, tables_inbound
 from webapp.store.columns import metadata
+from webapp.web.auth import MACHINE_PATHS
 
 # Text that the hub itself made, or that it reads again: in any other column of text may stand what others wrote.
 OURS = {
@@ -76,10 +79,30 @@ def inhabit(app: Flask, words: str) -> dict[str, str]:
     ids["operation_id"] = _said(api.post("/api/v1/bulk", order))["id"]
     fault = {"operation_id": ids["operation_id"], "target_id": ids["delivery_id"], "at": rt.clock(), "message": words}
     _insert(rt, tables.bulk_errors, fault)
+    wanted = {"what": "events", "filter": {"source": words[:200]}}
+    ids["transfer_id"] = ids["export_id"] = _said(api.post("/api/v1/exports", wanted))["id"]
     needs: Any = api.get("/api/v1/needs").json
     groups = {one["error_type"]: one["id"] for one in needs["data"]}
     discovery.look(rt)
     return ids | {"group": groups[words[:200]], "group_4": groups["Gone"]}
+
+
+def readable(app: Flask, ids: dict[str, str]) -> list[str]:
+    """Every address that people may look at, of everything in there."""
+    open_to_people = [one for one in rules(app, "GET") if not one.rule.startswith((*MACHINE_PATHS, "/static"))]
+    if not ids:
+        return [one.rule for one in open_to_people if not one.arguments]
+    return [address for rule in open_to_people for address in addresses(rule, _values(ids, rule))]
+
+
+def _values(ids: dict[str, str], rule: Rule) -> dict[str, list[str]]:
+    many = {name: [value] for name, value in ids.items()}
+    many["delivery_id"] = [ids[name] for name in ("delivery_id", "running", "waiting", "done", "held")]
+    many["uid"] = [ids[name] for name in ("uid", "caused", "rejected")]
+    many["name"] = [ids["secret"]] if "secrets" in rule.rule else [ids[one] for one in ("name", "strict", "discovered")]
+    if "request_id" not in rule.arguments:
+        many["source_id"] = [ids["source_id"], ids["signed"]]
+    return many
 
 
 def poison(rt: Runtime, words: str) -> list[str]:

@@ -9,15 +9,13 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from sqlalchemy import select
-from werkzeug.routing import Rule
 
-from tests.support.inhabited import inhabit, poison
+from tests.support.inhabited import inhabit, poison, readable
 from tests.support.markup import unsafe
 from tests.support.people import HTMX, Person
 from tests.support.routes import addresses, rules
 from webapp.runtime import Runtime
 from webapp.store.columns import metadata
-from webapp.web.auth import MACHINE_PATHS
 
 NASTY = "<script>alert('sbx')</script>\"'><img src=x onerror=alert('sbx')></textarea></title>{{7*191}}"
 ESCAPED = re.compile(r"&lt;script&gt;alert\((?:'|&#39;|&#x27;)sbx")
@@ -40,21 +38,6 @@ def ids(app: Flask, sqlite_rt: Runtime) -> dict[str, str]:
     written = poison(sqlite_rt, NASTY)
     assert {"deliveries.error_message", "sources.name", "source_requests.body", "secrets.description"} <= set(written)
     return found
-
-
-def _values(ids: dict[str, str], rule: Rule) -> dict[str, list[str]]:
-    many = {name: [value] for name, value in ids.items()}
-    many["delivery_id"] = [ids[name] for name in ("delivery_id", "running", "waiting", "done", "held")]
-    many["uid"] = [ids[name] for name in ("uid", "caused", "rejected")]
-    many["name"] = [ids["secret"]] if "secrets" in rule.rule else [ids[one] for one in ("name", "strict", "discovered")]
-    if "request_id" not in rule.arguments:
-        many["source_id"] = [ids["source_id"], ids["signed"]]
-    return many
-
-
-def _pages(app: Flask, ids: dict[str, str]) -> list[str]:
-    open_to_people = [one for one in rules(app, "GET") if not one.rule.startswith((*MACHINE_PATHS, "/static"))]
-    return [address for rule in open_to_people for address in addresses(rule, _values(ids, rule))]
 
 
 def _wrong(answer: Any) -> list[str]:
@@ -84,7 +67,7 @@ def test_no_page_takes_hostile_text_for_markup_and_looking_changes_nothing(
     app: Flask, signed_in: Person, sqlite_rt: Runtime, ids: dict[str, str]
 ) -> None:
     before, wrong, showing = _rows(sqlite_rt), {}, 0
-    for address in _pages(app, ids):
+    for address in readable(app, ids):
         for headers in ({}, HTMX):
             answer = signed_in.get(address, headers=headers)
             showing += bool(ESCAPED.search(answer.text))
@@ -99,7 +82,7 @@ def test_no_page_takes_hostile_text_for_markup_and_looking_changes_nothing(
 def test_no_page_takes_its_address_for_markup(app: Flask, signed_in: Person, ids: dict[str, str]) -> None:
     wrong = {}
     in_path = {name: [NASTY.replace("/", "")] for rule in rules(app, "GET") for name in rule.arguments}
-    for address in _pages(app, ids):
+    for address in readable(app, ids):
         if found := _wrong(signed_in.get(address, query_string=QUERY)):
             wrong[address] = found
     for rule in rules(app, "GET"):
@@ -127,7 +110,7 @@ def _typed(tag: Tag) -> str:
 
 def test_no_form_takes_what_was_typed_for_markup(app: Flask, signed_in: Person, ids: dict[str, str]) -> None:
     wrong, sent = {}, set()
-    for address in _pages(app, ids):
+    for address in readable(app, ids):
         page = signed_in.get(address)
         for target, fields in _forms(BeautifulSoup(page.text, "html.parser")) if "html" in page.content_type else ():
             if target not in sent:
