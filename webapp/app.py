@@ -8,7 +8,20 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from webapp import cli, cli_secrets
 from webapp.runtime import Runtime, build_runtime
 from webapp.settings import ROOT, Settings
-from webapp.web import api, assets, auth, compress, context, errors, inbound, metrics, render, security, sockets
+from webapp.web import (
+    api,
+    assets,
+    auth,
+    compress,
+    context,
+    errors,
+    inbound,
+    metrics,
+    render,
+    second_step,
+    security,
+    sockets,
+)
 from webapp.web.edge import Edge
 from webapp.web.pages import (
     api_docs,
@@ -32,9 +45,11 @@ from webapp.web.pages import (
     performance,
     preferences,
     problems,
+    provider,
     reroute,
     samples,
     schedules,
+    second_factor,
     secrets,
     session,
     setup,
@@ -56,7 +71,7 @@ from webapp.web.pages import (
 
 PAGES = (
     overview, events, tail, explain, submit, samples, reroute, deliveries, needs, bulk, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, subscription_history, subscription_transform, backtest,
-    event_types, event_type_edit, notifications, notification_settings, mail_address, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, setup, problems, palette, preferences, styleguide,
+    event_types, event_type_edit, notifications, notification_settings, mail_address, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, second_factor, provider, setup, problems, palette, preferences, styleguide,
 )  # fmt: skip
 
 
@@ -75,6 +90,7 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
     assets.install(app)
     errors.install(app)
     app.before_request(auth.guard)
+    app.before_request(second_step.gate)
     render.init_render(app)
     _add_rooms(app)
     cli.init_cli(app)

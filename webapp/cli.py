@@ -15,7 +15,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from webapp import cli_rules
+from webapp import cli_rules, cli_sign_in
 from webapp.cli_words import me, told
 from webapp.domain.events import parse_event
 from webapp.domain.instants import iso
@@ -41,6 +41,7 @@ config = AppGroup("config", help="Settings.")
 
 def init_cli(app: Flask) -> None:
     """Add every command."""
+    cli_sign_in.add_to(users)
     for group in (users, keys, subscriptions, cli_rules.group, config):
         app.cli.add_command(group)
     for name, command in (

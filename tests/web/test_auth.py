@@ -24,7 +24,8 @@ PASSWORD = "correct horse battery"
 PUBLIC_ENDPOINTS = {
     "assets.show", "health.healthz", "health.readyz", "session.show", "session.begin", "session.end", "setup.show",
     "setup.create", "problems.show", "api_docs.moved", "inbound.receive", "inbound.agree", "inbound.publish",
-    "notification_settings.worker", "mail_address.about_to_stop", "mail_address.stop",
+    "notification_settings.worker", "session.ask_code", "session.check_code", "session.show_link", "session.use_link",
+    "provider.begin", "provider.callback", "provider.end", "mail_address.about_to_stop", "mail_address.stop",
 }  # fmt: skip
 
 

@@ -1,16 +1,16 @@
 """Signing in and out, and who a request comes from: sessions of people, keys of programs.
 
-Failed sign-ins are limited per account and per address by counting audit rows, so the limit holds across
-processes and restarts. Sign-ins of one process queue up, so that a burst cannot slip past the count.
+Who has a second factor is half in after the password: ``Pending`` says so, and nothing is open to them until
+``finish`` has seen a code. Failures of either half are limited by ``attempts``.
 """
 
 from __future__ import annotations
 
 import logging
-import math
+import re
 import secrets
-import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,76 +18,113 @@ from typing import Any
 from sqlalchemy import Connection
 
 from webapp.domain.access import Actor, Role
-from webapp.domain.errors import HubError, Unavailable
-from webapp.domain.ids import first_id_at
+from webapp.domain.errors import NotFound, Unavailable
 from webapp.domain.key_limits import UNLIMITED, KeyLimits
+from webapp.domain.second_factor import fitting_step, recovery_hash
 from webapp.runtime import Runtime
-from webapp.services import trail
+from webapp.services import attempts, trail, vault
 from webapp.services.accounts import clean_username, fingerprint
+from webapp.services.attempts import FAILED as FAILED
+from webapp.services.attempts import FAILURES as FAILURES
+from webapp.services.attempts import SignInFailed
+from webapp.services.attempts import TooManyFailures as TooManyFailures
+from webapp.services.attempts import Visit as Visit
 from webapp.services.passwords import hash_password, is_outdated, verify_password
 from webapp.store import accounts
+from webapp.store import second_factor as factors
 from webapp.store.audit import Target
 
 log = logging.getLogger(__name__)
 
-FAILED = "user.sign_in_failed"
-FAILURES = 10
-FAILURE_WINDOW = timedelta(minutes=15)
 TOUCH_EVERY = timedelta(minutes=1)
 KEY_CACHE_S = 1.0
 KEYS_CACHED = 10_000
-
-_one_at_a_time = threading.Lock()
-
-
-class SignInFailed(HubError):
-    """Wrong name or password; which of them is not told."""
-
-    slug, status, title = "sign-in-failed", 401, "Sign-in failed"
-
-
-class TooManyFailures(HubError):
-    """The account or the address has failed too often; ``retry_after_s`` says how long to wait."""
-
-    slug, status, title = "rate-limited", 429, "Too many attempts"
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(f"Too many failed sign-ins. Wait {math.ceil(retry_after_s / 60)} minutes, then try again.")
-        self.retry_after_s = retry_after_s
+WRONG_CODE = "The code is wrong, was used already or is too old."
+UNUSABLE = "!"  # begins what no password fits
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """Where a request comes from."""
+class Admitted:
+    """Signed in, by the token of a new session."""
 
-    ip: str
-    user_agent: str
-    request_id: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The first proof was right; a code is asked for. ``proof`` is worth nothing once either of them is replaced."""
+
+    user_id: str
+    proof: str
+    by: str
 
 
 # People
 
 
-def sign_in(rt: Runtime, username: str, password: str, visit: Visit) -> str:
-    """The token of a new session. Raises ``SignInFailed`` or ``TooManyFailures``; each failure is audited."""
+def sign_in(rt: Runtime, username: str, password: str, visit: Visit) -> Admitted | Pending:
+    """By name and password. Raises ``SignInFailed`` or ``TooManyFailures``; each failure is audited."""
+    if not rt.settings.password_sign_in:
+        raise SignInFailed("Signing in with a password is switched off here.")
     username = clean_username(username)[:64].replace("\x00", "")
-    with _one_at_a_time:
+    with attempts.in_turn:
         with rt.db.read() as conn:
-            _check_limits(rt, conn, username, visit.ip)
+            attempts.check(rt, conn, username, visit.ip)
             user = accounts.find_user(conn, username)
-        encoded = None if user is None or user.disabled_at is not None else user.password_hash
-        if not verify_password(encoded, password) or user is None:
-            _note_failure(rt, username, visit)
+        if not verify_password(usable_hash(user), password) or user is None:
+            attempts.note(rt, attempts.nobody(visit), username)
             raise SignInFailed("The username or the password is wrong.")
     upgraded = hash_password(password) if is_outdated(user.password_hash) else None
-    return _open_session(rt, user, visit, upgraded)
+    with rt.db.write() as conn:
+        if upgraded is not None:
+            accounts.change_user(conn, user.id, password_hash=upgraded)
+            user = accounts.get_user(conn, user.id)
+        return admit(rt, conn, user, visit)
+
+
+def finish(rt: Runtime, pending: Pending, code: str, visit: Visit) -> Admitted:
+    """The second half: a code of the app, or a recovery code. Raises ``SignInFailed`` or ``TooManyFailures``."""
+    with attempts.in_turn:
+        with rt.db.read() as conn:
+            user = pending_user(conn, pending)
+            attempts.check(rt, conn, user.username, visit.ip)
+        with rt.db.write() as conn:
+            used = _use_code(rt, conn, user, code)
+            if used:
+                return Admitted(start_session(rt, conn, user, visit, {"by": pending.by, "second_factor": used}))
+        attempts.note(rt, attempts.nobody(visit), user.username, {"second_factor": "wrong"})
+    raise SignInFailed(WRONG_CODE)
+
+
+def pending_user(conn: Connection, pending: Pending) -> Any:
+    """Who is half in. Raises ``SignInFailed`` when they have to begin again."""
+    try:
+        user = accounts.get_user(conn, pending.user_id)
+    except NotFound:
+        user = None
+    if user is None or user.disabled_at or user.totp_since is None or _proof_of(user) != pending.proof:
+        raise SignInFailed("This sign-in cannot go on: begin again.")
+    return user
+
+
+def admit(rt: Runtime, conn: Connection, user: Any, visit: Visit, by: str = "password") -> Admitted | Pending:
+    """A session for somebody who gave the first proof, unless a second one is asked for."""
+    if user.totp_since is not None:
+        return Pending(user.id, _proof_of(user), by)
+    return Admitted(start_session(rt, conn, user, visit, None if by == "password" else {"by": by}))
 
 
 def open_session(rt: Runtime, user_id: str, visit: Visit) -> str:
     """The token of a new session for somebody who proved who they are in another way."""
-    with rt.db.read() as conn:
-        user = accounts.get_user(conn, user_id)
-    return _open_session(rt, user, visit, None)
+    with rt.db.write() as conn:
+        return start_session(rt, conn, accounts.get_user(conn, user_id), visit)
+
+
+def usable_hash(user: Any) -> str | None:
+    """What a password of theirs must fit; None when none does. Both take as long to check."""
+    if user is None or user.disabled_at is not None or user.password_hash.startswith(UNUSABLE):
+        return None
+    return str(user.password_hash)
 
 
 def sign_out(rt: Runtime, actor: Actor, token: str) -> None:
@@ -119,48 +156,62 @@ def find_actor(rt: Runtime, token: str, visit: Visit) -> Actor | None:
     )
 
 
-def _open_session(rt: Runtime, user: Any, visit: Visit, password_hash: str | None) -> str:
+def start_session(
+    rt: Runtime, conn: Connection, user: Any, visit: Visit, details: Mapping[str, Any] | None = None
+) -> str:
+    """The token of a new session, audited."""
     token, now = secrets.token_urlsafe(32), rt.clock()
     actor = Actor("user", user.id, user.username, user.role, ip=visit.ip, request_id=visit.request_id)
-    with rt.db.write() as conn:
-        accounts.prune_sessions(conn, now=now, idle_since=now - timedelta(hours=rt.settings.session_idle_h))
-        renewed = {} if password_hash is None else {"password_hash": password_hash}
-        accounts.change_user(conn, user.id, signed_in_at=now, **renewed)
-        accounts.add_session(
-            conn,
-            {
-                "id": fingerprint(token),
-                "user_id": user.id,
-                "created_at": now,
-                "seen_at": now,
-                "expires_at": now + timedelta(days=rt.settings.session_days),
-                "ip": visit.ip,
-                "user_agent": visit.user_agent[:300],
-            },
-        )
-        _note(rt, conn, actor, "user.signed_in", user.id, user.username)
+    accounts.prune_sessions(conn, now=now, idle_since=now - timedelta(hours=rt.settings.session_idle_h))
+    accounts.change_user(conn, user.id, signed_in_at=now)
+    accounts.add_session(
+        conn,
+        {
+            "id": fingerprint(token),
+            "user_id": user.id,
+            "created_at": now,
+            "seen_at": now,
+            "expires_at": now + timedelta(days=rt.settings.session_days),
+            "ip": visit.ip,
+            "user_agent": visit.user_agent[:300],
+        },
+    )
+    _note(rt, conn, actor, "user.signed_in", user.id, user.username, details)
     return token
 
 
-def _check_limits(rt: Runtime, conn: Connection, username: str, ip: str) -> None:
-    now = rt.clock()
-    since_id = first_id_at("aud", int((now - FAILURE_WINDOW).timestamp() * 1000))
-    failures = accounts.recent_failures(conn, action=FAILED, since_id=since_id, target_id=username, ip=ip)
-    for all_times in failures:
-        times = [at for at in all_times if at > now - FAILURE_WINDOW]
-        if len(times) >= FAILURES:  # free again when the tenth newest leaves the window
-            wait = times[FAILURES - 1] + FAILURE_WINDOW - now
-            raise TooManyFailures(max(1, math.ceil(wait.total_seconds())))
+def _proof_of(user: Any) -> str:
+    """Changes with the password, the link to a provider and the second factor."""
+    return fingerprint(f"{user.password_hash} {user.oidc_subject} {user.totp_since} {user.totp_sealed!r}")[:32]
 
 
-def _note_failure(rt: Runtime, username: str, visit: Visit) -> None:
-    nobody = Actor("anonymous", "anonymous", "somebody", ip=visit.ip, request_id=visit.request_id)
-    with rt.db.write() as conn:
-        _note(rt, conn, nobody, FAILED, username, username)
+def _use_code(rt: Runtime, conn: Connection, user: Any, code: str) -> str:
+    """What kind of code it was, used up by now; empty when it does not count."""
+    if re.search(r"[a-z]", code, re.IGNORECASE):
+        used = recovery_hash(user.id, code)
+        left = [one for one in user.recovery if one != used]
+        fits = len(left) < len(user.recovery) and factors.replace_recovery(conn, user.id, user.recovery, left)
+        return "recovery code" if fits else ""
+    place = factors.place_of(user.id)
+    secret = vault.unseal(rt.settings, user.totp_sealed, bound_to=place)
+    step = fitting_step(secret, code, rt.clock(), user.totp_step)
+    if step is None or not factors.take_step(conn, user.id, user.totp_sealed, step):
+        return ""
+    if not vault.is_current(rt.settings, user.totp_sealed):
+        accounts.change_user(conn, user.id, totp_sealed=vault.seal(rt.settings, secret, bound_to=place))
+    return "code"
 
 
-def _note(rt: Runtime, conn: Connection, actor: Actor, action: str, target_id: str, name: str) -> None:
-    trail.leave(rt, conn, actor, action, Target("user", target_id, name))
+def _note(
+    rt: Runtime,
+    conn: Connection,
+    actor: Actor,
+    action: str,
+    target_id: str,
+    name: str,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    trail.leave(rt, conn, actor, action, Target("user", target_id, name), details)
 
 
 # Programs

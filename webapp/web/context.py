@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from webapp.runtime import Runtime
 from webapp.services.accept import Acceptor
 from webapp.services.patience import Patience
+from webapp.services.provider import Provider
 from webapp.services.rate_limits import RateLimiter
 from webapp.services.sign_in import KeyRing
 
@@ -22,6 +23,7 @@ class Hub:
     def __init__(self, rt: Runtime) -> None:
         self.rt = rt
         self.keys = KeyRing(rt)
+        self.provider = Provider(rt)
         self.limiter = RateLimiter(rt.settings.redis_url)
         self.patience = Patience(rt, max(1, rt.settings.web_threads // 4))
         self._acceptor: Acceptor | None = None
@@ -49,6 +51,11 @@ def get_hub() -> Hub:
 def get_runtime() -> Runtime:
     """Of the present app."""
     return get_hub().rt
+
+
+def get_provider() -> Provider:
+    """Of the present app."""
+    return get_hub().provider
 
 
 def get_acceptor() -> Acceptor:

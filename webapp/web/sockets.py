@@ -25,7 +25,7 @@ from webapp.live import CHANNEL, NAMESPACE, RedisPublisher
 from webapp.runtime import Runtime
 from webapp.services.accounts import fingerprint
 from webapp.store import accounts
-from webapp.web import auth
+from webapp.web import auth, second_step
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,8 @@ def _greet(sockets: SocketIO, listeners: Listeners) -> None:
 def _session_of_reader() -> str | None:
     """The session of the person behind this request, if they may read."""
     actor, token = auth.find_actor(), session.get(auth.TOKEN)
-    return fingerprint(token) if actor is not None and actor.can("read") and isinstance(token, str) else None
+    may = actor is not None and actor.can("read") and not second_step.is_led()
+    return fingerprint(token) if may and isinstance(token, str) else None
 
 
 def is_same_origin(origin: str | None, environ: dict[str, Any], public_url: str) -> bool:

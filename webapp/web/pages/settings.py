@@ -8,7 +8,7 @@ from flask import Blueprint, Response, redirect, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.domain.errors import Conflict, Refused
-from webapp.services import accounts
+from webapp.services import accounts, second_factor
 from webapp.settings import Settings, variable
 from webapp.web import render
 from webapp.web.answers import done
@@ -129,8 +129,16 @@ def change_password() -> Response:
 
 
 def _account(errors: dict[str, list[str]], *, status: int = 200) -> Response:
-    found = accounts.list_sessions(get_runtime(), current_actor())
-    return render.part("settings/account.html", status=status, errors=errors, sessions=found, own=_own_session())
+    rt, actor = get_runtime(), current_actor()
+    return render.part(
+        "settings/account.html",
+        status=status,
+        errors=errors,
+        sessions=accounts.list_sessions(rt, actor),
+        own=_own_session(),
+        factor=second_factor.state_of(rt, actor),
+        provider=rt.settings.oidc_name if rt.settings.oidc_issuer else "",
+    )
 
 
 def _own_session() -> str:
