@@ -54,8 +54,17 @@ def create(rt: Runtime, actor: Actor, name: str, value: str, description: str = 
         _note(rt, conn, actor, "secret.created", name)
 
 
-def change(rt: Runtime, actor: Actor, name: str, *, value: str | None = None, description: str | None = None) -> None:
-    """Another value, which workers use within seconds, or other words about it."""
+def change(
+    rt: Runtime,
+    actor: Actor,
+    name: str,
+    *,
+    value: str | None = None,
+    description: str | None = None,
+    revision: int | None = None,
+) -> None:
+    """Another value, which workers use within seconds, or other words about it. With ``revision``, only if nobody
+    changed it meanwhile (``Conflict``)."""
     actor.must("administer")
     _check(**{key: text for key, text in (("value", value), ("description", description)) if text is not None})
     values: dict[str, Any] = {} if value is None else {"sealed": _sealed(rt, name, value)}
@@ -63,12 +72,18 @@ def change(rt: Runtime, actor: Actor, name: str, *, value: str | None = None, de
         values["description"] = description.strip()
     with rt.db.write() as conn:
         row = rows.get(conn, name)
-        rows.change(conn, name, revision=row.revision, at=rt.clock(), by=actor.name, **values)
+        seen = row.revision if revision is None else revision
+        rows.change(conn, name, revision=seen, at=rt.clock(), by=actor.name, **values)
         if value is not None:
             _note(rt, conn, actor, "secret.replaced", name, {"revision": row.revision + 1})
         if description is not None:
             details = {"before": row.description, "after": values["description"]}
             _note(rt, conn, actor, "secret.described", name, details)
+
+
+def check(*, name: str | None = None, description: str = "") -> None:
+    """What can be told of a secret without its value. Raises ``Refused``."""
+    _check(description=description, **({} if name is None else {"name": name}))
 
 
 def delete(rt: Runtime, actor: Actor, name: str) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, o
 
 from webapp.domain.ids import first_id_at
 from webapp.store import tables as t
+from webapp.store.audit import Target
 from webapp.store.paging import LIMIT, SCAN, Page, escape_like
 
 WORDS = 8  # at most so many are looked for
@@ -80,6 +81,21 @@ def search(conn: Connection, wanted: AuditFilter, *, before: str = "", limit: in
         return Page(shown)
     seen, last = conn.execute(select(func.count(), func.min(candidates.c.id))).one()
     return Page(shown, last if seen == SCAN else None, scanned_out=seen == SCAN)
+
+
+def newest_entry(conn: Connection, target: Target) -> str:
+    """The id of the newest entry about this thing; "" when there is none."""
+    a = t.audit.c
+    query = select(a.id).where(a.target_id == target.id, a.target_kind == target.kind)
+    return conn.execute(query.order_by(a.id.desc()).limit(1)).scalar_one_or_none() or ""
+
+
+def entries_since(conn: Connection, target: Target, entry: str | None, limit: int = 5) -> tuple[AuditRow, ...]:
+    """What was done to this thing after that entry, newest first; without an entry only the newest."""
+    a = t.audit.c
+    query = select(t.audit).where(a.target_id == target.id, a.target_kind == target.kind, a.id > (entry or ""))
+    rows = conn.execute(query.order_by(a.id.desc()).limit(1 if entry is None else limit)).all()
+    return tuple(_entry(row) for row in rows)
 
 
 def known_actions(conn: Connection) -> tuple[str, ...]:

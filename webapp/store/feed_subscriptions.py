@@ -170,18 +170,6 @@ def recent_events(conn: Connection, event_types: Sequence[str], limit: int = 20)
     return conn.execute(query).all()
 
 
-def last_editor(conn: Connection, subscription_id: str) -> str | None:
-    """Who changed the subscription last, as the audit log has it."""
-    a = t.audit.c
-    query = (
-        select(a.actor_name)
-        .where(a.target_id == subscription_id, a.target_kind == "subscription")
-        .order_by(a.id.desc())
-        .limit(1)
-    )
-    return conn.execute(query).scalar_one_or_none()
-
-
 def read_health(conn: Connection, ids: Sequence[str], now: datetime) -> dict[str, Health]:
     """The last day of these subscriptions; one without traffic is absent."""
     c = t.counters.c

@@ -11,7 +11,20 @@ import re
 from collections.abc import Callable, Iterable
 
 STYLES = ("tokens", "base", "layout", "components", "table", "form", "code", "chart", "events", "shell")
-SCRIPTS = ("live", "feed", "times", "toasts", "editor", "keys", "clipboard", "palette", "theme", "progress")
+SCRIPTS = (
+    "live",
+    "feed",
+    "times",
+    "toasts",
+    "editor",
+    "keys",
+    "clipboard",
+    "palette",
+    "theme",
+    "progress",
+    "guard",
+    "checks",
+)
 IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "(\./(\w+)\.js|\.\./vendor/[\w./-]+\.js)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:const|let|class|function|async function) (\w+))", re.MULTILINE)
 STRAY = re.compile(r"^(?:import|export)\b(?! *\().*", re.MULTILINE)

@@ -13,6 +13,7 @@ from webapp.services import secrets as service
 from webapp.services.secrets import SecretInfo
 from webapp.store.api_feeds import Cursor, Slice
 from webapp.web.api.blueprint import CURSOR, DEFAULT_LIMIT, LIMIT, answer, answer_page, bp, operation
+from webapp.web.api.subscriptions import if_match, stale_is_412
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
 from webapp.web.requests import read_json, read_query
@@ -41,27 +42,36 @@ def create_secret() -> Response:
     sent = _texts("name", "value", "description")
     name = sent.get("name", "")
     service.create(get_runtime(), current_actor(), name, sent.get("value", ""), sent.get("description", ""))
-    return answer(secret_json(_one(name)), 201, {"Location": f"/api/v1/secrets/{name}"})
+    return _answer_one(name, 201)
 
 
 @bp.get("/secrets/<name>")
 @require("administer")
 @operation("Fetch a secret", "secrets", {200: "Secret"}, problems=(404,))
 def show_secret(name: str) -> Response:
-    """Who changed it and who uses it."""
+    """Who changed it and who uses it; its revision is the ETag."""
     read_query()
-    return answer(secret_json(_one(name)))
+    return _answer_one(name)
 
 
 @bp.patch("/secrets/<name>")
 @require("administer")
-@operation("Change a secret", "secrets", {200: "Secret"}, body="SecretChange", problems=(*WRITE_PROBLEMS, 404))
+@operation(
+    "Change a secret",
+    "secrets",
+    {200: "Secret"},
+    body="SecretChange",
+    problems=(*WRITE_PROBLEMS, 404, 412),
+    headers=("If-Match",),
+)
 def change_secret(name: str) -> Response:
-    """Another value, another description, or both; workers use a new value within seconds."""
+    """Another value, another description, or both; workers use a new value within seconds. With If-Match, only if
+    nobody changed it meanwhile."""
     read_query()
-    sent = _texts("value", "description")
-    service.change(get_runtime(), current_actor(), name, value=sent.get("value"), description=sent.get("description"))
-    return answer(secret_json(_one(name)))
+    revision, sent = if_match(), _texts("value", "description")
+    with stale_is_412(revision):
+        service.change(get_runtime(), current_actor(), name, **sent, revision=revision)
+    return _answer_one(name)
 
 
 @bp.delete("/secrets/<name>")
@@ -85,6 +95,14 @@ def secret_json(info: SecretInfo) -> dict[str, Any]:
         "updated_by": info.updated_by,
         "used_by": [{"id": id, "name": name} for id, name in info.used_by],
     }
+
+
+def _answer_one(name: str, status: int = 200) -> Response:
+    info = _one(name)
+    headers = {"ETag": f'"{info.revision}"'}
+    if status == 201:
+        headers["Location"] = f"/api/v1/secrets/{name}"
+    return answer(secret_json(info), status, headers)
 
 
 def _one(name: str) -> SecretInfo:

@@ -184,7 +184,7 @@ def if_match() -> int | None:
         return None
     found = ETAG.fullmatch(header.strip())
     if found is None:
-        raise Refused("stale-revision", "If-Match names no revision of this subscription.", status=412)
+        raise Refused("stale-revision", "If-Match names no revision: send the ETag as it came.", status=412)
     return int(found[1])
 
 

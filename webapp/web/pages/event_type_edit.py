@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from webapp.domain.catalog_import import read_catalog, read_document
-from webapp.domain.errors import Conflict, Fault, Refused
-from webapp.domain.event_types import VALIDATION, parse_type, parse_version, read_type_name
+from webapp.domain.errors import Conflict, Fault, NotFound, Refused
+from webapp.domain.event_types import VALIDATION, VersionDraft, parse_type, parse_version, read_type_name
 from webapp.domain.jsontext import parse_json
 from webapp.domain.schema_compat import MODES
 from webapp.services import catalog_exchange
 from webapp.services import event_types as service
 from webapp.store import event_types as store
+from webapp.store.audit import Target
 from webapp.web import render
 from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
+from webapp.web.checks import checked
+from webapp.web.conflicts import GONE, Clash, clash_of, opened_for, resolved, revision_of
 from webapp.web.context import get_runtime
 from webapp.web.pages.event_types import page_of, revision_sent
 from webapp.web.pages.subscription_form import Errors, by_field, faults_of
@@ -30,7 +33,12 @@ FIELD_CHARS = 100_000
 TYPE_FIELDS = {
     f"/{name}": name for name in ("name", "owner", "description", "validation", "compatibility", "deprecation")
 }
+TYPE_LABELS = {
+    "owner": "Owner", "description": "Description", "validation": "Events that do not fit",
+    "compatibility": "What a new version promises", "deprecated": "Deprecated", "deprecation": "Use instead",
+}  # fmt: skip
 VERSION_FIELDS = ("schema", "examples", "note")
+VERSION_LABELS = {"schema": "Schema", "examples": "Examples"}
 EMPTY_SCHEMA = '{\n  "type": "object",\n  "required": [],\n  "properties": {}\n}'
 
 
@@ -59,6 +67,14 @@ class TypeForm:
         deprecated = "on" if row.deprecated_at is not None else ""
         return cls(**texts, deprecated=deprecated, deprecation=row.deprecation or "", revision=str(row.revision))
 
+    def texts(self) -> dict[str, str]:
+        """By field, to be compared with what somebody else typed."""
+        return {name: getattr(self, name) for name in TYPE_LABELS}
+
+    def taking(self, texts: Mapping[str, str]) -> TypeForm:
+        """With these texts of another."""
+        return replace(self, **{name: text for name, text in texts.items() if name in TYPE_LABELS})
+
     def document(self) -> dict[str, Any]:
         """As the API would be sent it."""
         names = ("owner", "description", "validation", "compatibility")
@@ -68,6 +84,46 @@ class TypeForm:
             "deprecated": bool(self.deprecated),
             "deprecation": self.deprecation if self.deprecated else "",
         }
+
+
+@dataclass(frozen=True, slots=True)
+class VersionForm:
+    """The fields of a new version as a person typed them."""
+
+    schema: str = EMPTY_SCHEMA
+    examples: str = ""
+    note: str = ""
+    revision: str = ""
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> VersionForm:
+        """What a browser sent; a field that is absent is empty."""
+        return cls(**{name: fields.get(name, "")[:FIELD_CHARS] for name in cls.__dataclass_fields__})
+
+    @classmethod
+    def from_rows(cls, row: Any, latest: Any) -> VersionForm:
+        """To begin with: the latest version, or what was worked out, or next to nothing."""
+        schema = EMPTY_SCHEMA if row.inferred is None else _pretty(row.inferred)
+        if latest is None:
+            return cls(schema, revision=str(row.revision))
+        examples = _pretty(latest.examples) if latest.examples else ""
+        return cls(_pretty(json.loads(latest.schema)), examples, revision=str(row.revision))
+
+    def texts(self) -> dict[str, str]:
+        """By field, to be compared with what somebody else typed."""
+        return {"schema": self.schema, "examples": self.examples}
+
+    def taking(self, texts: Mapping[str, str]) -> VersionForm:
+        """With these texts of another."""
+        return replace(self, **{name: text for name, text in texts.items() if name in VERSION_LABELS})
+
+    def to_draft(self) -> VersionDraft:
+        """The checked version. Raises ``Refused``."""
+        document: dict[str, Any] = {"note": self.note}
+        for key, text in self.texts().items():
+            if text.strip():
+                document[key] = _read(key, text)
+        return parse_version(document)
 
 
 @bp.get("/-/new")
@@ -105,15 +161,48 @@ def edit(name: str) -> Response:
 @bp.post("/<name>/edit")
 @require("design")
 def save(name: str) -> Response:
-    """Change it unless somebody was faster."""
-    form, row = TypeForm.from_fields(request.form), _find(name)
+    """Change it, unless somebody was faster: then show what differs."""
+    form = resolved(TypeForm.from_fields(request.form), request.form)
+    try:
+        row = _find(name)
+    except NotFound:
+        if not form.revision:
+            raise
+        return _type_form(replace(form, name=name), errors={"": [GONE]}, status=409)
     try:
         service.put(get_runtime(), current_actor(), name, parse_type(form.document()), revision_sent())
     except Refused as refused:
         return _type_form(form, row=row, errors=by_field(faults_of(refused), TYPE_FIELDS), status=422)
-    except Conflict as conflict:
-        return _type_form(form, row=row, errors={"": [conflict.detail]}, status=409)
+    except Conflict:
+        return _clashed(form, name)
     return done(f"{name} is saved", back=page_of(name), go=page_of(name))
+
+
+@bp.post("/-/check")
+@require("design")
+def check() -> Response:
+    """What is wrong so far with the fields that were touched; a new type has a name as well."""
+    form = TypeForm.from_fields(request.form)
+    errors = _faults_of(lambda: parse_type(form.document()))
+    if not form.revision:
+        errors |= _faults_of(lambda: read_type_name(form.name.strip()))
+    return checked(errors)
+
+
+def _faults_of(read: Callable[[], Any]) -> Errors:
+    try:
+        read()
+    except Refused as refused:
+        return by_field(faults_of(refused), TYPE_FIELDS)
+    return {}
+
+
+def _clashed(form: TypeForm, name: str) -> Response:
+    row = _find(name)
+    with get_runtime().db.read() as conn:
+        target = Target("event_type", name)
+        clash = clash_of(conn, form, TypeForm.from_row(row), request.form, target=target, labels=TYPE_LABELS)
+    return _type_form(form, row=row, clash=clash, status=409)
 
 
 @bp.get("/<name>/versions")
@@ -121,31 +210,54 @@ def save(name: str) -> Response:
 def new_version(name: str) -> Response:
     """The form for the next version; it holds the latest schema."""
     row = _find(name)
-    with get_runtime().db.read() as conn:
-        latest = store.latest_version(conn, name)
-    schema = EMPTY_SCHEMA if row.inferred is None else _pretty(row.inferred)
-    fields = {"schema": schema if latest is None else _pretty(json.loads(latest.schema))}
-    fields["examples"] = _pretty(latest.examples) if latest is not None and latest.examples else ""
-    return _version_form(row, fields | {"note": "", "revision": str(row.revision)})
+    return _version_form(row, _latest(row))
 
 
 @bp.post("/<name>/versions")
 @require("design")
 def add_version(name: str) -> Response:
     """Add it, or show what is wrong: with the schema, with an example, with the promise of the type."""
-    row = _find(name)
-    fields = {key: request.form.get(key, "")[:FIELD_CHARS] for key in ("schema", "examples", "note", "revision")}
-    document: dict[str, Any] = {"note": fields["note"]}
+    row, form = _find(name), resolved(VersionForm.from_fields(request.form), request.form)
     try:
-        for key in ("schema", "examples"):
-            if fields[key].strip():
-                document[key] = _read(key, fields[key])
-        number = service.add_version(get_runtime(), current_actor(), name, parse_version(document), revision_sent())
+        draft = form.to_draft()
+        number = service.add_version(get_runtime(), current_actor(), name, draft, revision_of(form.revision))
     except Refused as refused:
-        return _version_form(row, fields, _by_place(refused), 422)
+        return _version_form(row, form, _by_place(refused), status=422)
     except Conflict as conflict:
-        return _version_form(row, fields, {"": [conflict.detail]}, 409)
+        if row.state != "declared":
+            return _version_form(row, form, {"": [conflict.detail]}, status=409)
+        return _version_clashed(form, name)
     return done(f"Version {number} of {name} is added", back=page_of(name), go=page_of(name))
+
+
+@bp.post("/<name>/versions/check")
+@require("design")
+def check_version(name: str) -> Response:
+    """What is wrong so far: with the schema, with an example, and with the promise of the type."""
+    rt, form, row = get_runtime(), VersionForm.from_fields(request.form), _find(name)
+    try:
+        draft = form.to_draft()
+        with rt.db.read() as conn:
+            latest = store.latest_version(conn, name)
+        if latest is not None:
+            service.check_compatible(row, latest, draft)
+    except Refused as refused:
+        return checked(_by_place(refused))
+    return checked({})
+
+
+def _version_clashed(form: VersionForm, name: str) -> Response:
+    row = _find(name)
+    with get_runtime().db.read() as conn:
+        target = Target("event_type", name)
+        clash = clash_of(conn, form, _latest(row), request.form, target=target, labels=VERSION_LABELS)
+    return _version_form(row, form, clash=clash, status=409)
+
+
+def _latest(row: Any) -> VersionForm:
+    with get_runtime().db.read() as conn:
+        latest = store.latest_version(conn, row.name)
+    return VersionForm.from_rows(row, latest)
 
 
 @bp.get("/-/import")
@@ -204,20 +316,40 @@ def _find(name: str) -> Any:
         return store.get_type(conn, name)
 
 
-def _type_form(form: TypeForm, *, row: Any = None, errors: Errors | None = None, status: int = 200) -> Response:
+def _type_form(
+    form: TypeForm,
+    *,
+    row: Any = None,
+    errors: Errors | None = None,
+    clash: Clash | None = None,
+    status: int = 200,
+) -> Response:
+    with get_runtime().db.read() as conn:
+        stored = None if row is None else TypeForm.from_row(row)
+        target = Target("event_type", row.name if row else "")
+        opened = opened_for(conn, stored, target, is_refused=bool(errors))
     return render.part(
         "event_types/form.html",
         status=status,
         form=form,
         row=row,
         errors=errors or {},
+        clash=clash,
+        opened=opened,
         validations=list(zip(VALIDATION, _VALIDATION_WORDS, strict=True)),
         modes=list(zip(MODES, _MODE_WORDS, strict=True)),
     )
 
 
-def _version_form(row: Any, fields: Mapping[str, str], errors: Errors | None = None, status: int = 200) -> Response:
-    return render.part("event_types/version.html", status=status, type=row, fields=fields, errors=errors or {})
+def _version_form(
+    row: Any, form: VersionForm, errors: Errors | None = None, *, clash: Clash | None = None, status: int = 200
+) -> Response:
+    latest = _latest(row)
+    with get_runtime().db.read() as conn:
+        opened = opened_for(conn, latest, Target("event_type", row.name), is_refused=bool(errors))
+    return render.part(
+        "event_types/version.html", status=status, type=row, form=form, errors=errors or {}, clash=clash, opened=opened
+    )
 
 
 _VALIDATION_WORDS = ("Not judged", "Kept and routed, with a warning", "Rejected: kept, but routed nowhere")

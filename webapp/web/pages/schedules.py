@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp.domain.errors import Conflict, Fault, Refused
+from webapp.domain.errors import Conflict, Fault, NotFound, Refused
 from webapp.domain.jsontext import parse_json
 from webapp.domain.schedules import CATCH_UP, SOURCE, ScheduleDraft, next_ticks, parse_schedule
 from webapp.services import schedules as service
 from webapp.store import feed_subscriptions as feed
+from webapp.store.audit import Target
 from webapp.store.schedules import get_schedule, list_schedules
 from webapp.web import render
 from webapp.web.answers import done, url_with
 from webapp.web.auth import current_actor, require
+from webapp.web.checks import checked
+from webapp.web.conflicts import GONE, Clash, clash_of, opened_for, resolved, revision_of
 from webapp.web.context import get_acceptor, get_runtime
 from webapp.web.pages.submit_form import parse_labels
 from webapp.web.pages.subscription_form import Errors, by_field, faults_of
@@ -28,7 +31,11 @@ bp = Blueprint("schedules", __name__, url_prefix="/schedules")
 PER_PAGE = 50
 TICKS = 5
 FIELD_CHARS = 20_000
-FIELDS = {f"/{name}": name for name in ("name", "cron", "time_zone", "type", "source", "payload", "labels", "catch_up")}
+LABELS = {
+    "name": "Name", "cron": "Cron", "time_zone": "Time zone", "catch_up": "Ticks that were missed", "type": "Type",
+    "source": "Source", "payload": "Payload", "labels": "Labels",
+}  # fmt: skip
+FIELDS = {f"/{name}": name for name in LABELS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,14 @@ class ScheduleForm:
         payload = json.dumps(json.loads(row.payload), indent=2, ensure_ascii=False)
         texts = {name: getattr(row, name) for name in ("name", "cron", "time_zone", "type", "source", "catch_up")}
         return cls(**texts, payload=payload, labels=labels, revision=str(row.revision))
+
+    def texts(self) -> dict[str, str]:
+        """By field, to be compared with what somebody else typed."""
+        return {name: getattr(self, name) for name in LABELS}
+
+    def taking(self, texts: Mapping[str, str]) -> ScheduleForm:
+        """With these texts of another."""
+        return replace(self, **{name: text for name, text in texts.items() if name in LABELS})
 
     def to_draft(self) -> tuple[ScheduleDraft | None, Errors]:
         """The checked schedule, or ``None`` and what is wrong by field."""
@@ -117,6 +132,13 @@ def create() -> Response:
     return done(f"Schedule {draft.name} is created", back=_page(made), go=_page(made))
 
 
+@bp.post("/-/check")
+@require("design")
+def check() -> Response:
+    """What is wrong so far with the fields that were touched."""
+    return checked(ScheduleForm.from_fields(request.form).to_draft()[1])
+
+
 @bp.get("/ticks")
 @require("read")
 def ticks() -> Response:
@@ -147,17 +169,29 @@ def edit(schedule_id: str) -> Response:
 @bp.post("/<schedule_id>")
 @require("design")
 def save(schedule_id: str) -> Response:
-    """Change it unless somebody was faster."""
-    form, row = ScheduleForm.from_fields(request.form), _find(schedule_id)
+    """Change it, unless somebody was faster: then show what differs."""
+    form = resolved(ScheduleForm.from_fields(request.form), request.form)
+    try:
+        row = _find(schedule_id)
+    except NotFound:
+        if not form.revision:
+            raise
+        return _form(form, errors={"": [GONE]}, status=409)
     draft, errors = form.to_draft()
     if draft is None:
         return _form(form, row=row, errors=errors, status=422)
-    revision = int(form.revision) if form.revision.isdecimal() and len(form.revision) < 10 else -1
     try:
-        service.update(get_runtime(), current_actor(), schedule_id, draft, revision)
-    except Conflict as conflict:
-        return _form(form, row=_find(schedule_id), errors={"": [conflict.detail]}, status=409)
+        service.update(get_runtime(), current_actor(), schedule_id, draft, revision_of(form.revision))
+    except Conflict:
+        return _clashed(form, schedule_id)
     return done(f"Schedule {draft.name} is saved", back=_page(schedule_id), go=_page(schedule_id))
+
+
+def _clashed(form: ScheduleForm, schedule_id: str) -> Response:
+    row, target = _find(schedule_id), Target("schedule", schedule_id)
+    with get_runtime().db.read() as conn:
+        clash = clash_of(conn, form, ScheduleForm.from_row(row), request.form, target=target, labels=LABELS)
+    return _form(form, row=row, clash=clash, status=409)
 
 
 @bp.post("/<schedule_id>/pause")
@@ -203,15 +237,26 @@ def look_first(schedule_id: str) -> AnyResponse:
     return redirect(_page(schedule_id), 303)
 
 
-def _form(form: ScheduleForm, *, row: Any = None, errors: Errors | None = None, status: int = 200) -> Response:
+def _form(
+    form: ScheduleForm,
+    *,
+    row: Any = None,
+    errors: Errors | None = None,
+    clash: Clash | None = None,
+    status: int = 200,
+) -> Response:
     with get_runtime().db.read() as conn:
         types = feed.known_types(conn)
+        stored = None if row is None else ScheduleForm.from_row(row)
+        opened = opened_for(conn, stored, Target("schedule", row.id if row else ""), is_refused=bool(errors))
     return render.part(
         "schedules/form.html",
         status=status,
         form=form,
         row=row,
         errors=errors or {},
+        clash=clash,
+        opened=opened,
         types=types,
         catch_up=[(key, words) for key, words in zip(CATCH_UP, _CATCH_UP_WORDS, strict=True)],
         **_preview(form),

@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from flask import Blueprint, Response, request, url_for
 
 from webapp.domain.errors import Conflict, NotFound, Refused
 from webapp.services import secrets as service
+from webapp.services.secrets import SecretInfo
+from webapp.store.audit import Target
 from webapp.web import render
 from webapp.web.answers import done, url_with
 from webapp.web.auth import current_actor, require
+from webapp.web.checks import checked
+from webapp.web.conflicts import OPENED, Clash, clash_of, opened_for, resolved, revision_of
 from webapp.web.context import get_runtime
 from webapp.web.requests import read_form
 
 bp = Blueprint("secrets", __name__, url_prefix="/settings/secrets")
 
 Errors = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionForm:
+    """The words about a secret, as a person typed them."""
+
+    description: str = ""
+    revision: str = ""
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> DescriptionForm:
+        """What a browser sent."""
+        return cls(fields.get("description", ""), fields.get("revision", ""))
+
+    @classmethod
+    def of(cls, secret: SecretInfo) -> DescriptionForm:
+        """What is stored."""
+        return cls(secret.description, str(secret.revision))
+
+    def texts(self) -> dict[str, str]:
+        """To be compared with what somebody else typed."""
+        return {"description": self.description}
+
+    def taking(self, texts: Mapping[str, str]) -> DescriptionForm:
+        """With the words of another."""
+        return DescriptionForm(texts.get("description", self.description), self.revision)
 
 
 @bp.get("")
@@ -43,28 +76,68 @@ def show(name: str) -> Response:
     return _show(name)
 
 
+@bp.post("/-/check")
+@require("administer")
+def check() -> Response:
+    """What is wrong so far with the fields that were touched. The value is not sent before it is saved."""
+    sent = read_form("name", "description", "revision")
+    try:
+        service.check(name=None if sent["revision"] else sent["name"].strip(), description=sent["description"])
+    except Refused as refusal:
+        return checked(_errors(refusal, "name"))
+    return checked({})
+
+
 @bp.post("/<name>/value")
 @require("administer")
 def replace(name: str) -> Response:
-    """Another value."""
-    sent = read_form("value")
+    """Another value, unless somebody was faster."""
+    sent = read_form("value", "revision", OPENED)
+    revision = revision_of(sent["revision"]) if sent["revision"] else None
     try:
-        service.change(get_runtime(), current_actor(), name, value=_value(sent))
+        service.change(get_runtime(), current_actor(), name, value=_value(sent), revision=revision)
     except Refused as refusal:
-        return _show(name, _errors(refusal, "value"), status=422)
+        return _value_refused(name, _errors(refusal, "value"))
+    except Conflict:
+        return _value_clashed(name, sent)
     return done(f"{name} has a new value", back=_list(), go=_list())
 
 
 @bp.post("/<name>/description")
 @require("administer")
 def describe(name: str) -> Response:
-    """Other words about it."""
-    sent = read_form("description")
+    """Other words about it, unless somebody was faster."""
+    form = resolved(DescriptionForm.from_fields(request.form), request.form)
+    revision = revision_of(form.revision) if form.revision else None
     try:
-        service.change(get_runtime(), current_actor(), name, description=sent["description"])
+        service.change(get_runtime(), current_actor(), name, description=form.description, revision=revision)
     except Refused as refusal:
-        return _show(name, _errors(refusal, "description"), status=422)
+        return _show(name, _errors(refusal, "description"), form=form, status=422)
+    except Conflict:
+        return _show(name, form=form, clash=_clash(name, form), status=409)
     return done("Saved", back=_list(), go=url_for("secrets.show", name=name))
+
+
+def _value_refused(name: str, errors: Errors) -> Response:
+    if not render.wants_part():
+        return _show(name, errors, status=422)
+    response = render.part("_checked.html", status=422, errors=errors)
+    response.headers["HX-Reswap"] = "none"
+    return response
+
+
+def _value_clashed(name: str, sent: dict[str, str]) -> Response:
+    """Nobody can compare values. htmx leaves the field with what was typed as it is, and gets who was faster."""
+    clash = _clash(name, DescriptionForm.of(_found(name)))
+    if not render.wants_part():
+        return _show(name, clash_of_value=clash, status=409)
+    return render.part("settings/_secret_clash.html", status=409, secret=_found(name), clash=clash, oob=True)
+
+
+def _clash(name: str, form: DescriptionForm) -> Clash:
+    stored = DescriptionForm.of(_found(name))
+    with get_runtime().db.read() as conn:
+        return clash_of(conn, form, stored, request.form, target=Target("secret", name), labels={})
 
 
 @bp.post("/<name>/delete")
@@ -89,11 +162,36 @@ def _index(form: dict[str, str] | None = None, errors: Errors | None = None, *, 
     )
 
 
-def _show(name: str, errors: Errors | None = None, *, status: int = 200) -> Response:
+def _show(
+    name: str,
+    errors: Errors | None = None,
+    *,
+    form: DescriptionForm | None = None,
+    clash: Clash | None = None,
+    clash_of_value: Clash | None = None,
+    status: int = 200,
+) -> Response:
+    found = _found(name)
+    stored = DescriptionForm.of(found)
+    with get_runtime().db.read() as conn:
+        opened = opened_for(conn, stored, Target("secret", name), is_refused=bool(errors))
+    return render.part(
+        "settings/secret.html",
+        status=status,
+        secret=found,
+        form=form or stored,
+        errors=errors or {},
+        clash=clash,
+        clash_of_value=clash_of_value,
+        opened=opened,
+    )
+
+
+def _found(name: str) -> SecretInfo:
     found = service.find_secret(get_runtime(), current_actor(), name)
     if found is None:
         raise NotFound("There is no such secret.")
-    return render.part("settings/secret.html", status=status, secret=found, errors=errors or {})
+    return found
 
 
 def _value(sent: dict[str, str]) -> str:

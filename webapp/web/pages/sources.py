@@ -6,8 +6,6 @@ only to those who may edit the source.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,79 +13,29 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.domain.consumed import CONSUMED
-from webapp.domain.errors import Conflict, Fault, NotFound, Refused
-from webapp.domain.signatures import ALGORITHMS, ENCODINGS, TOLERANCE_S
-from webapp.domain.sources import OPTIONS, PRESETS, THEIRS, SourceDraft, parse_source, templates_of
+from webapp.domain.errors import Conflict, NotFound, Refused
+from webapp.domain.signatures import ALGORITHMS, ENCODINGS
+from webapp.domain.sources import OPTIONS, THEIRS, templates_of
 from webapp.services import sources as service
 from webapp.services.sources import Made
 from webapp.store import sources as store
 from webapp.store.api_metrics import WORKER_IS_LOST
+from webapp.store.audit import Target
 from webapp.store.source_connections import connections_of
 from webapp.web import render
 from webapp.web.answers import done, url_with
 from webapp.web.auth import current_actor, require
+from webapp.web.checks import checked
+from webapp.web.conflicts import GONE, Clash, clash_of, opened_for, resolved, revision_of
 from webapp.web.context import get_runtime
+from webapp.web.pages.source_form import LABELS, Errors, SourceForm, by_field
 from webapp.web.requests import read_form
 from webapp.web.source_words import CHOICE_WORDS, KINDS, OPTION_WORDS, URL_EXAMPLES, trial
 
 bp = Blueprint("sources", __name__, url_prefix="/sources")
 
 PER_PAGE = 50
-FIELD_CHARS = 2_000
 OVERLAPS = (("0", "at once"), ("1", "in an hour"), ("24", "in a day"), ("168", "in a week"))
-TEXTS = ("name", "event_source", "secret")
-OPTION_FIELDS = tuple(dict.fromkeys(name for names in OPTIONS.values() for name in names))
-TEMPLATE_FIELDS = ("type", "id", "subject")
-Errors = dict[str, list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceForm:
-    """The fields as a person typed them."""
-
-    kind: str
-    values: Mapping[str, str]
-    revision: str = ""
-
-    @classmethod
-    def empty(cls, kind: str) -> SourceForm:
-        """A new one of that kind."""
-        if kind in CONSUMED:
-            return cls(kind, {**PRESETS[kind], **{name: first for name, (first, *_) in CONSUMED[kind].choices.items()}})
-        return cls(kind, {**PRESETS[kind], "algorithm": "sha256", "encoding": "hex", "tolerance_s": str(TOLERANCE_S)})
-
-    @classmethod
-    def from_fields(cls, kind: str, fields: Mapping[str, str]) -> SourceForm:
-        """What a browser sent; a field that is absent is empty."""
-        names = (*TEXTS, *OPTION_FIELDS, *TEMPLATE_FIELDS)
-        return cls(kind, {name: fields.get(name, "")[:FIELD_CHARS] for name in names}, fields.get("revision", "")[:10])
-
-    @classmethod
-    def from_row(cls, row: Any) -> SourceForm:
-        """A stored source, to be edited. Its secret is in no form."""
-        options = {name: str(value) for name, value in row.options.items()}
-        texts = {"name": row.name, "event_source": row.event_source}
-        values = {**cls.empty(row.kind).values, **texts, **options, **templates_of(row.kind, row.mapping)}
-        return cls(row.kind, values, str(row.revision))
-
-    def to_draft(self, *, exists: bool) -> tuple[SourceDraft | None, Errors]:
-        """The checked source, or ``None`` and what is wrong by field."""
-        values = {name: value.strip() for name, value in self.values.items()}
-        options: dict[str, Any] = {name: values.get(name) for name in OPTIONS.get(self.kind, ()) if values.get(name)}
-        if (text := str(options.get("tolerance_s", ""))).isdecimal():
-            options["tolerance_s"] = int(text[:9])
-        document = {
-            "name": values.get("name", ""),
-            "kind": self.kind,
-            "event_source": values.get("event_source"),
-            "options": options,
-            "mapping": {} if self.kind == "publish" else {name: values.get(name, "") for name in TEMPLATE_FIELDS},
-            "secret": None if exists else values.get("secret"),
-        }
-        try:
-            return parse_source(document, self.kind if exists else None), {}
-        except Refused as refused:
-            return None, _by_field(list(refused.faults))
 
 
 @bp.get("")
@@ -179,18 +127,40 @@ def edit(source_id: str) -> Response:
 @bp.post("/<source_id>")
 @require("design")
 def save(source_id: str) -> Response:
-    """Change it unless somebody was faster."""
-    row = _find(source_id)
-    form = SourceForm.from_fields(row.kind, request.form)
+    """Change it, unless somebody was faster: then show what differs."""
+    try:
+        row = _find(source_id)
+    except NotFound:
+        if request.form.get("kind") not in KINDS:
+            raise
+        return _form(SourceForm.from_fields(request.form["kind"], request.form), errors={"": [GONE]}, status=409)
+    form = resolved(SourceForm.from_fields(row.kind, request.form), request.form)
     draft, errors = form.to_draft(exists=True)
     if draft is None:
         return _form(form, row=row, errors=errors, status=422)
-    revision = int(form.revision) if form.revision.isdecimal() and len(form.revision) < 10 else -1
     try:
-        service.update(get_runtime(), current_actor(), source_id, draft, revision)
-    except Conflict as conflict:
-        return _form(form, row=_find(source_id), errors={"": [conflict.detail]}, status=409)
+        service.update(get_runtime(), current_actor(), source_id, draft, revision_of(form.revision))
+    except Conflict:
+        return _clashed(form, source_id)
     return done(f"Source {draft.name} is saved", back=_page(source_id), go=_page(source_id))
+
+
+@bp.post("/-/check")
+@require("design")
+def check() -> Response:
+    """What is wrong so far with the fields that were touched. One that is there already has a revision."""
+    kind = request.form.get("kind", "")
+    if kind not in KINDS:
+        raise NotFound("There is no such kind of source.")
+    form = SourceForm.from_fields(kind, request.form)
+    return checked(form.to_draft(exists=bool(form.revision))[1])
+
+
+def _clashed(form: SourceForm, source_id: str) -> Response:
+    row, target = _find(source_id), Target("source", source_id)
+    with get_runtime().db.read() as conn:
+        clash = clash_of(conn, form, SourceForm.from_row(row), request.form, target=target, labels=LABELS)
+    return _form(form, row=row, clash=clash, status=409)
 
 
 @bp.post("/<source_id>/rotate")
@@ -204,7 +174,7 @@ def rotate(source_id: str) -> Response:
             get_runtime(), current_actor(), source_id, sent["secret"].strip() or None, timedelta(hours=hours)
         )
     except Refused as refused:
-        return _show(source_id, errors=_by_field(list(refused.faults)), status=422)
+        return _show(source_id, errors=by_field(list(refused.faults)), status=422)
     return _made(made, "The secret is replaced")
 
 
@@ -279,13 +249,25 @@ def _show(source_id: str, *, secret: str | None = None, errors: Errors | None = 
     )
 
 
-def _form(form: SourceForm, *, row: Any = None, errors: Errors | None = None, status: int = 200) -> Response:
+def _form(
+    form: SourceForm,
+    *,
+    row: Any = None,
+    errors: Errors | None = None,
+    clash: Clash | None = None,
+    status: int = 200,
+) -> Response:
+    with get_runtime().db.read() as conn:
+        stored = None if row is None else SourceForm.from_row(row)
+        opened = opened_for(conn, stored, Target("source", row.id if row else ""), is_refused=bool(errors))
     return render.part(
         "sources/form.html",
         status=status,
         form=form,
         row=row,
         errors=errors or {},
+        clash=clash,
+        opened=opened,
         words=KINDS[form.kind],
         options=OPTIONS.get(form.kind, ()),
         algorithms=[(one, one) for one in ALGORITHMS],
@@ -311,12 +293,3 @@ def _find(source_id: str) -> Any:
 
 def _page(source_id: str) -> str:
     return url_for("sources.show", source_id=source_id)
-
-
-def _by_field(faults: list[Fault]) -> Errors:
-    errors: Errors = {}
-    for fault in faults:
-        name = fault.pointer.rsplit("/", 1)[-1]
-        known = name in (*TEXTS, *OPTION_FIELDS, *TEMPLATE_FIELDS)
-        errors.setdefault(name if known else "", []).append(fault.message)
-    return errors

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -19,13 +18,16 @@ from webapp.domain.subscriptions import Offer
 from webapp.services import subscriptions as service
 from webapp.services.catalog import HandlerInfo, known_handlers, list_handlers
 from webapp.store import feed_subscriptions as feed
+from webapp.store.audit import Target
 from webapp.web import render
 from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
+from webapp.web.checks import checked
+from webapp.web.conflicts import GONE, Clash, clash_of, opened_for, resolved, revision_of
 from webapp.web.context import get_runtime
 from webapp.web.pages import condition_edit, policy_form, retry_form
 from webapp.web.pages.condition_check import Wanted, check_of
-from webapp.web.pages.subscription_form import Errors, SubscriptionForm, by_field
+from webapp.web.pages.subscription_form import LABELS, Errors, SubscriptionForm, by_field
 from webapp.web.pages.subscription_transform import try_transform
 from webapp.web.pages.subscriptions import find
 from webapp.web.tries import schedule
@@ -68,8 +70,7 @@ def edit(subscription_id: str) -> Response:
         row = find(conn, subscription_id)
     if row.deleted_at is not None:
         raise NotFound("This subscription was deleted.")
-    chosen = _handler_named(row.handler)
-    return _page(SubscriptionForm.from_row(row, chosen.options_schema if chosen else None), row=row)
+    return _page(_stored(row), row=row)
 
 
 @bp.get("/types")
@@ -111,24 +112,45 @@ def create() -> Response:
     return done(f"Subscription {draft.name} is active", back="/", go=_url(subscription_id))
 
 
+@bp.post("/-/check")
+@require("design")
+def check() -> Response:
+    """What is wrong so far with the fields that were touched."""
+    return checked(SubscriptionForm.from_fields(request.form).to_draft(_known())[1])
+
+
 @bp.post("/<subscription_id>")
 @require("design")
 def save(subscription_id: str) -> Response:
-    """Change a subscription, unless somebody else did meanwhile."""
-    rt, form = get_runtime(), SubscriptionForm.from_fields(request.form)
+    """Change a subscription, unless somebody else did meanwhile: then show what differs."""
+    rt, form = get_runtime(), resolved(SubscriptionForm.from_fields(request.form), request.form)
     with rt.db.read() as conn:
         row = find(conn, subscription_id)
+    if row.deleted_at is not None:
+        return _page(form, errors={"": [GONE]}, status=409)
     draft, errors = form.to_draft(_known())
     if draft is None:
         return _page(form, row=row, errors=errors, status=422)
-    revision = int(form.revision) if form.revision.isdecimal() and len(form.revision) < 10 else 0
     try:
-        service.update(rt, current_actor(), subscription_id, draft, revision, form.note.strip())
+        service.update(rt, current_actor(), subscription_id, draft, revision_of(form.revision), form.note.strip())
     except Conflict:
-        return _page(form, row=row, changed_by=_who_changed(subscription_id), status=409)
+        return _clashed(form, subscription_id)
     except Refused as refused:
         return _page(form, row=row, errors=by_field(refused.faults), status=422)
     return done(f"Subscription {draft.name} is saved", back="/", go=_url(subscription_id))
+
+
+def _clashed(form: SubscriptionForm, subscription_id: str) -> Response:
+    with get_runtime().db.read() as conn:
+        row = find(conn, subscription_id)
+        target = Target("subscription", subscription_id)
+        clash = clash_of(conn, form, _stored(row), request.form, target=target, labels=LABELS)
+    return _page(form, row=row, clash=clash, status=409)
+
+
+def _stored(row: feed.SubscriptionRow) -> SubscriptionForm:
+    chosen = _handler_named(row.handler)
+    return SubscriptionForm.from_row(row, chosen.options_schema if chosen else None)
 
 
 def _page(
@@ -136,18 +158,22 @@ def _page(
     *,
     row: feed.SubscriptionRow | None = None,
     errors: Errors | None = None,
-    changed_by: tuple[str, datetime] | None = None,
+    clash: Clash | None = None,
     status: int = 200,
 ) -> Response:
     handlers = list_handlers(get_runtime())
     policy, policy_errors = form.policy()
+    with get_runtime().db.read() as conn:
+        target = Target("subscription", row.id if row else "")
+        opened = opened_for(conn, _stored(row) if row else None, target, is_refused=bool(errors))
     return render.part(
         "subscriptions/form.html",
         status=status,
         form=form,
         row=row,
         errors=errors or {},
-        changed_by=changed_by,
+        clash=clash,
+        opened=opened,
         handler_choices=[(one.name, one.name) for one in handlers],
         handler=next((one for one in handlers if one.name == form.handler), None),
         matching=_matching(form.pattern),
@@ -173,12 +199,6 @@ def _matching(pattern: str) -> Matching:
     except Refused as refused:
         return Matching(pattern, refused.faults[0].message, (), len(known))
     return Matching(parsed, "", tuple(one for one in known if pattern_matches(parsed, one)), len(known))
-
-
-def _who_changed(subscription_id: str) -> tuple[str, datetime]:
-    with get_runtime().db.read() as conn:
-        row = find(conn, subscription_id)
-        return feed.last_editor(conn, subscription_id) or "somebody", row.updated_at
 
 
 def _known() -> Offer:

@@ -34,6 +34,16 @@ FIELDS = {
     **policy_form.POINTERS,
 }
 RETRY_FIELDS = (*retry_form.POINTERS.values(), "jitter")
+PLAIN = ("name", "pattern", "handler", "options", "transform", "timeout", "mode", "retry_mode", *(RETRY_FIELDS))
+LABELS = {"pattern": "Event type", "timeout": "Time limit of a try", "retry_mode": "Kind of plan", "base": "First wait"}
+LABELS |= {
+    "factor": "Times, each time",
+    "cap": "Longest wait",
+    "max_attempts": "Tries in all",
+    "max_age": "Greatest age",
+}
+LABELS |= {one.name: f"{group.title}: {one.label}" for group in policy_form.GROUPS for one in group.fields}
+LABELS |= {one.name: one.label for one in policy_form.PLAIN}
 JSON_FIELDS = frozenset({"options", "condition", "transform"})
 Errors = dict[str, list[str]]
 
@@ -90,6 +100,26 @@ class SubscriptionForm:
         )
         typed: dict[str, Any] = dict(retry_form.values_of(RetryPolicy.from_json(row.retry)))
         return replace(common, **typed)
+
+    def texts(self) -> dict[str, str]:
+        """By field, to be compared with what somebody else typed. The condition is one field, as JSON if it can be read."""
+        reading = self.rule.read()
+        as_typed = self.rule.text or self.rule.json
+        condition = as_typed if reading.faults else "" if reading.tree is None else _pretty(reading.tree)
+        plain = {name: getattr(self, name) for name in PLAIN}
+        return (
+            plain | {"condition": condition} | {one.name: self.policies.get(one.name, "") for one in policy_form.FIELDS}
+        )
+
+    def taking(self, texts: Mapping[str, str]) -> SubscriptionForm:
+        """With these texts of another."""
+        policies = dict(self.policies) | {one.name: texts[one.name] for one in policy_form.FIELDS if one.name in texts}
+        rule = self.rule
+        if "condition" in texts:
+            rule = ConditionForm(mode="json", json=texts["condition"])
+            rule = rule if rule.read().faults else ConditionForm.from_tree(rule.read().tree, self.rule.mode)
+        plain: dict[str, Any] = {name: text for name, text in texts.items() if name in PLAIN}
+        return replace(self, **plain, policies={name: text for name, text in policies.items() if text}, rule=rule)
 
     def to_draft(self, known_handlers: Mapping[str, Mapping[str, Any]]) -> tuple[SubscriptionDraft | None, Errors]:
         """The checked subscription, or ``None`` and what is wrong by field."""
