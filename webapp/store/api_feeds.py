@@ -14,7 +14,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, select
 
 from webapp.domain.ids import first_id_at
 from webapp.store.paging import SCAN, escape_like
-from webapp.store.tables import attempts, bulk_operations, deliveries, events, schedules, subscriptions
+from webapp.store.tables import attempts, bulk_operations, deliveries, events, schedules, subscriptions, transfers
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,11 @@ def list_schedules(conn: Connection, cursor: Cursor | None, limit: int) -> Slice
 def list_bulk(conn: Connection, cursor: Cursor | None, limit: int) -> Slice:
     """Bulk operations, newest first."""
     return _read(conn, select(bulk_operations), bulk_operations.c.id, Wanted(), cursor, limit)
+
+
+def list_transfers(conn: Connection, cursor: Cursor | None, limit: int, direction: str) -> Slice:
+    """Exports, or imports, newest first."""
+    return _read(conn, select(transfers), transfers.c.id, Wanted((transfers.c.direction == direction,)), cursor, limit)
 
 
 def _deliveries() -> Select[Any]:

@@ -30,6 +30,7 @@ PLACES = (
     Place("/deliveries", "Deliveries", "send", count="deliveries", key="d"),
     Place("/errors", "Errors", "triangle-alert", count="errors", key="x"),
     Place("/bulk", "Bulk operations", "layers", key="b"),
+    Place("/transfers", "Exports", "file-down", key="f"),
     Place("/subscriptions", "Subscriptions", "split", ROUTE, count="subscriptions", key="s"),
     Place("/event-types", "Event types", "shapes", ROUTE, key="t"),
     Place("/schedules", "Schedules", "calendar-clock", ROUTE, key="c"),

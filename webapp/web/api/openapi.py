@@ -20,6 +20,7 @@ from webapp.web.api import (
     event_types_schema,
     events,
     explain,
+    exports,
     health,
     keys,
     marks,
@@ -53,6 +54,7 @@ TAGS = (
     {"name": "rules", "description": "Rules as code: files of subscriptions, planned and applied."},
     {"name": "samples", "description": "Events that somebody keeps under a name."},
     {"name": "event-types", "description": "The catalog: what events look like, who owns them."},
+    {"name": "exports", "description": "Everything that matches a filter as a file, written in the background."},
     {"name": "bulk", "description": "Retry, re-run, cancel or replay everything that matches, in the background."},
     {"name": "sources", "description": "Addresses for senders that speak their own dialect."},
     {"name": "keys", "description": "The keys of programs, for administrators."},
@@ -206,6 +208,7 @@ def _schemas() -> dict[str, Any]:
         keys,
         marks,
         bulk,
+        exports,
         reroute,
         rules,
         versions,
@@ -224,6 +227,7 @@ def _schemas() -> dict[str, Any]:
         "Key",
         "Bulk",
         "BulkError",
+        "Export",
     ):
         schemas[f"{noun}List"] = _list_of(noun)
     return schemas
