@@ -8,7 +8,7 @@ const SHAPES = {
 const TONES = { success: "succeeded", error: "dead", info: "info" };
 const STAY_MS = 6000;
 const MOST = 3;
-const REMEMBERED = 50;
+const REMEMBERED = 200; // more than one answer names
 const box = document.getElementById("toasts");
 
 function leave(toast) {
@@ -19,8 +19,8 @@ function leave(toast) {
 }
 
 // Room is made by the oldest that is no error, else by the oldest; what holds the focus stays.
-function put(toast, stays) {
-  while (box.children.length >= MOST) {
+function put(toast, stays, most = MOST) {
+  while (box.children.length >= most) {
     const free = [...box.children].filter((one) => !one.matches(":focus-within"));
     (free.find((one) => !one.dataset.stays) ?? free[0] ?? box.firstElementChild).remove();
   }
@@ -30,7 +30,7 @@ function put(toast, stays) {
   if (!stays) leave(toast);
 }
 
-export function show({ text, tone = "succeeded", link = "" }) {
+export function show({ text, tone = "succeeded", link = "", most = MOST }) {
   const name = TONES[tone] ?? tone;
   const toast = document.getElementById("toast-template").content.firstElementChild.cloneNode(true);
   toast.querySelector(".shape").classList.add(`state-${name}`);
@@ -44,7 +44,7 @@ export function show({ text, tone = "succeeded", link = "" }) {
   } else {
     place.textContent = text;
   }
-  put(toast, name === "dead");
+  put(toast, name === "dead", most);
 }
 
 document.body.addEventListener("toast", (event) => show(event.detail));
@@ -82,8 +82,8 @@ async function fetchNew() {
     put(toast, toast.dataset.toast === "error");
     if ("browser" in toast.dataset) tellBrowser(toast.dataset);
   }
-  const more = Number(told.dataset.more);
-  if (more > 0 && fresh.length === MOST) show({ text: `and ${more} more`, tone: "info", link: "/notifications?view=unread" });
+  const more = told.dataset.others.split(" ").filter((id) => id && isNew(id)).length;
+  if (more > 0) show({ text: `and ${more} more`, tone: "info", link: "/notifications?view=unread", most: MOST + 1 });
 }
 if (document.body.dataset.live) for (const name of ["live:notifications", "live:resync", "live:poll"]) document.body.addEventListener(name, fetchNew);
 

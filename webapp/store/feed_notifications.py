@@ -75,14 +75,16 @@ def find_notification(conn: Connection, user_id: str, notification_id: str) -> N
     return None if row is None else _notification(row)
 
 
-def new_toasts(conn: Connection, user_id: str, after: str, now: datetime) -> tuple[tuple[NotificationRow, ...], int]:
-    """The newest unread ones above that id that are to be shown at once, the oldest of them first; and how many more."""
+def new_toasts(
+    conn: Connection, user_id: str, after: str, now: datetime
+) -> tuple[tuple[NotificationRow, ...], tuple[str, ...]]:
+    """The newest unread ones above that id that are to be shown at once, the oldest of them first; and the ids of others."""
     i = t.inbox.c
     fresh = (i.notification_id > after, i.toast.is_(True) | i.browser.is_(True), *_in_view("unread", now))
     rows = conn.execute(_of(user_id).where(*fresh).order_by(i.notification_id.desc()).limit(MAX_TOASTS)).all()
-    counted = select(i.notification_id).where(i.user_id == user_id, *fresh).limit(UNREAD_CAP + 1).subquery()
-    total = conn.execute(select(func.count()).select_from(counted)).scalar_one()
-    return tuple(_notification(row) for row in reversed(rows)), total - len(rows)
+    ids = select(i.notification_id).where(i.user_id == user_id, *fresh).order_by(i.notification_id.desc())
+    others = conn.execute(ids.limit(UNREAD_CAP + MAX_TOASTS)).scalars().all()[len(rows) :]
+    return tuple(_notification(row) for row in reversed(rows)), tuple(others)
 
 
 def count_unread(conn: Connection, user_id: str, now: datetime) -> int:

@@ -55,16 +55,16 @@ def unread() -> Response:
 @bp.get("/toasts")
 @require("read")
 def toasts() -> Response:
-    """What came above the id that the page saw last, three at most, and how many more; 204 when nothing did."""
+    """What came above the id that the page saw last, three at most, and the ids of others; 204 when nothing did."""
     rt, after = get_runtime(), request.args.get("after", "")[:64]
     seen_at = made_at(after)
     if seen_at is not None:
         after = first_id_at("ntf", int(seen_at.timestamp() * 1000) - OVERLAP_MS)
     with rt.db.read() as conn:
-        rows, more = feed.new_toasts(conn, current_actor().id, after, rt.clock())
+        rows, others = feed.new_toasts(conn, current_actor().id, after, rt.clock())
     if not rows:
         return Response(status=204)
-    return render.part("notifications/_toasts.html", rows=rows, more=more, seen=rows[-1].id)
+    return render.part("notifications/_toasts.html", rows=rows, others=others, seen=rows[-1].id)
 
 
 @bp.get("/<notification_id>/toast")
