@@ -63,6 +63,7 @@ from webapp.web.pages import (
     subscriptions,
     tail,
     transfers,
+    viewers,
     workers,
 )
 from webapp.web.pages import errors as error_pages
@@ -72,7 +73,7 @@ from webapp.web.pages import (
 
 PAGES = (
     overview, events, tail, explain, submit, samples, reroute, deliveries, needs, bulk, transfers, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, subscription_history, subscription_transform, backtest,
-    event_types, event_type_edit, notifications, notification_settings, mail_address, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, second_factor, provider, setup, problems, palette, preferences, styleguide,
+    event_types, event_type_edit, notifications, notification_settings, mail_address, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, second_factor, provider, setup, problems, palette, preferences, viewers, styleguide,
 )  # fmt: skip
 
 

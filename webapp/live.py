@@ -77,8 +77,25 @@ class TransferChanged:
     name = "transfer.changed"
 
 
-Fact = EventChanged | NotificationCreated | SubscriptionChanged | WorkerChanged | BulkChanged | TransferChanged
-FACTS: tuple[type[Any], ...] = (EventChanged, NotificationCreated, SubscriptionChanged, WorkerChanged, BulkChanged, TransferChanged)  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class ViewersChanged:
+    """People came to a page or left it; told to those who look at it (``webapp.web.viewing``)."""
+
+    id: str  # "event:evt_…", "delivery:dlv_…", "subscription:sub_…"
+    state: str  # always ""
+    name = "viewers.changed"
+
+
+Fact = (
+    EventChanged
+    | NotificationCreated
+    | SubscriptionChanged
+    | WorkerChanged
+    | BulkChanged
+    | TransferChanged
+    | ViewersChanged
+)
+FACTS: tuple[type[Any], ...] = (EventChanged, NotificationCreated, SubscriptionChanged, WorkerChanged, BulkChanged, TransferChanged, ViewersChanged)  # fmt: skip
 
 
 class Publisher(Protocol):

@@ -96,6 +96,7 @@ function connect() {
     reconnectionDelay: 500,
     reconnectionDelayMax: 5000,
     randomizationFactor: 0.5,
+    auth: { page: document.querySelector("[data-viewing]")?.dataset.viewing ?? "" }, // its room: who else looks at it
   });
   socket.on("connect", up);
   socket.on("disconnect", (reason) => {
@@ -111,6 +112,7 @@ function connect() {
   socket.on("subscription.changed", () => announce("live:subscriptions"));
   socket.on("bulk.changed", () => announce("live:bulk"));
   socket.on("transfer.changed", () => announce("live:transfers"));
+  socket.on("viewers.changed", () => announce("live:viewers"));
   socket.on("worker.changed", () => announce("live:workers"));
   // A tab that comes back from sleep may have missed anything.
   let hiddenAt = 0;

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from http.client import HTTPConnection
 from typing import Any
@@ -17,12 +18,19 @@ from sqlalchemy import delete
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from tests.support.clock import Clock
+from tests.support.factories import make_delivery, make_event, make_subscription
+from tests.support.pages import soup
 from tests.support.people import Person
+from tests.support.servers import wait_until
+from webapp.domain.access import Actor
 from webapp.live import NAMESPACE
 from webapp.runtime import Runtime
+from webapp.services.viewers import Viewers
 from webapp.store import tables
 from webapp.web import sockets
+from webapp.web.context import hub_of
 from webapp.web.sockets import is_same_origin
+from webapp.web.viewing import room_of
 
 OPEN = "/socket.io/?EIO=4&transport=websocket"
 PING = "2"  # of the engine, now and then
@@ -196,3 +204,126 @@ def test_one_session_cannot_take_every_socket(as_viewer: Person, connect: Any) -
 def test_origin_is_ours(origin: str | None, public_url: str, ours: bool) -> None:
     environ = {"HTTP_HOST": "hub.example:8000", "HTTP_X_FORWARDED_HOST": "evil.example"}
     assert is_same_origin(origin, environ, public_url) is ours
+
+
+# Who looks at the same page
+
+
+def _open(client: simple_websocket.Client, page: str) -> None:
+    assert str(client.receive(timeout=30)).startswith("0{")
+    client.send(HELLO + json.dumps({"page": page}))
+    while (said := str(client.receive(timeout=30))) == PING or said.startswith("42"):
+        pass
+    assert said.startswith(HELLO)
+
+
+def _heard(client: simple_websocket.Client, name: str) -> Any:
+    """The next message of that name."""
+    said = iter(lambda: str(client.receive(timeout=30)), "None")
+    return json.loads(next(one for one in said if name in one).removeprefix(f"42{NAMESPACE},"))[1]
+
+
+@pytest.fixture
+def sqlite_rt(sqlite_rt: Runtime, redis_url: str) -> Runtime:
+    """With a Redis, which knows who is where."""
+    sqlite_rt.settings = replace(sqlite_rt.settings, redis_url=redis_url)
+    return sqlite_rt
+
+
+def _seen(person: Person, page: str) -> str:
+    return " ".join(soup(person.part(f"/viewers/{page.replace(':', '/')}")).text.split())
+
+
+def test_people_on_a_page_are_told_of_each_other_and_of_those_who_leave(
+    sqlite_rt: Runtime, as_viewer: Person, as_operator: Person, connect: Any
+) -> None:
+    page = f"event:{make_event(sqlite_rt)}"
+    mine, theirs, second = connect(as_viewer), connect(as_operator), connect(as_operator)
+    _open(mine, page)
+    assert _seen(as_viewer, page) == "", "quiet when alone"
+    _open(theirs, page)
+    assert _heard(mine, "viewers.changed")["items"][0]["id"] == page
+    assert "2 people are viewing" in _seen(as_viewer, page)
+    assert "olga" in _seen(as_viewer, page)
+    _open(second, page)  # one person in two tabs
+    assert "2 people are viewing" in _seen(as_viewer, page)
+    second.close()
+    theirs.close()
+    wait_until(lambda: _seen(as_viewer, page) == "", 30, "the other one has left")
+    assert _heard(mine, "viewers.changed")["more"] == 0
+
+
+@pytest.mark.parametrize(
+    "page", ["event:evt_none", "user:usr_1", "event:", "", "event:" + "x" * 200, "*", {"a": 1}, None]
+)
+def test_room_of_a_page_that_there_is_not_is_not_entered(app: Flask, as_viewer: Person, page: Any) -> None:
+    actor = Actor("user", as_viewer.user_id, "vera", "viewer")
+    with app.app_context():
+        assert room_of(hub_of(app).rt, actor, {"page": page}) is None
+        assert room_of(hub_of(app).rt, actor, page) is None
+
+
+def test_room_is_as_open_as_its_page(app: Flask, sqlite_rt: Runtime) -> None:
+    uid = make_event(sqlite_rt)
+    pages = [
+        f"event:{uid}",
+        f"delivery:{make_delivery(sqlite_rt, uid)}",
+        f"subscription:{make_subscription(sqlite_rt)}",
+    ]
+    with app.app_context():
+        for role, may in (("viewer", True), ("publisher", False)):
+            actor = Actor("user", "usr_1", "vera", role)  # type: ignore[arg-type]
+            assert [room_of(sqlite_rt, actor, {"page": page}) == page for page in pages] == [may] * 3
+
+
+def test_who_says_nothing_any_more_is_gone_and_the_others_are_told(
+    app: Flask, sqlite_rt: Runtime, redis_url: str, as_viewer: Person, as_operator: Person, connect: Any
+) -> None:
+    page = f"event:{make_event(sqlite_rt)}"
+    mine = connect(as_viewer)
+    _open(mine, page)
+    Viewers(redis_url, believed_s=60).stay([(page, as_operator.user_id, "of a process that dies")])
+    _listeners(app).rooms.refresh()
+    _heard(mine, "viewers.changed")
+    assert "2 people" in _seen(as_viewer, page)
+    Viewers(redis_url, believed_s=0).stay([(page, as_operator.user_id, "of a process that dies")])  # its time is over
+    _listeners(app).rooms.refresh()
+    _heard(mine, "viewers.changed")
+    assert _seen(as_viewer, page) == ""
+
+
+def test_network_that_was_cut_is_noticed(app: Flask, sqlite_rt: Runtime, as_viewer: Person, connect: Any) -> None:
+    engine = app.extensions["socketio"].server.eio
+    assert engine.ping_interval + engine.ping_timeout <= 30
+    engine.ping_interval, engine.ping_timeout = 0.1, 0.1
+    page = f"event:{make_event(sqlite_rt)}"
+    _open(connect(as_viewer), page)  # and never answers a ping
+    wait_until(lambda: not hub_of(app).viewers.of(page), 30, "the socket is given up")
+
+
+def test_session_that_ends_leaves_the_room(
+    app: Flask, sqlite_rt: Runtime, as_viewer: Person, as_operator: Person, connect: Any
+) -> None:
+    page = f"event:{make_event(sqlite_rt)}"
+    _open(connect(as_viewer), page)
+    assert hub_of(app).viewers.of(page) == {as_viewer.user_id}
+    assert as_viewer.post("/sign-out").status_code == 303
+    _listeners(app).check()
+    assert hub_of(app).viewers.of(page) == frozenset()
+
+
+def test_without_redis_nobody_is_seen_and_sockets_are_served(
+    app: Flask, sqlite_rt: Runtime, as_viewer: Person, connect: Any
+) -> None:
+    hub_of(app).viewers._url = "redis://127.0.0.1:1/0"  # nobody listens there
+    page = f"event:{make_event(sqlite_rt)}"
+    client = connect(as_viewer)
+    _open(client, page)
+    assert _seen(as_viewer, page) == ""
+    assert client.connected
+
+
+def test_names_are_of_pages_that_there_are(as_viewer: Person, stranger: Person) -> None:
+    assert as_viewer.part("/viewers/event/evt_none").status_code == 404
+    assert as_viewer.part("/viewers/user/usr_1").status_code == 404
+    assert stranger.part("/viewers/event/evt_none").status_code == 401

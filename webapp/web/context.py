@@ -13,6 +13,7 @@ from webapp.services.patience import Patience
 from webapp.services.provider import Provider
 from webapp.services.rate_limits import RateLimiter
 from webapp.services.sign_in import KeyRing
+from webapp.services.viewers import Viewers
 
 NAME = "signalbox"
 
@@ -25,6 +26,7 @@ class Hub:
         self.keys = KeyRing(rt)
         self.provider = Provider(rt)
         self.limiter = RateLimiter(rt.settings.redis_url)
+        self.viewers = Viewers(rt.settings.redis_url)
         self.patience = Patience(rt, max(1, rt.settings.web_threads // 4))
         self._acceptor: Acceptor | None = None
         self._building = threading.Lock()
@@ -45,7 +47,12 @@ def put_hub(app: Flask, rt: Runtime) -> None:
 
 def get_hub() -> Hub:
     """Of the present app."""
-    return cast(Hub, current_app.extensions[f"{NAME}.hub"])
+    return hub_of(current_app)
+
+
+def hub_of(app: Flask) -> Hub:
+    """Of that app."""
+    return cast(Hub, app.extensions[f"{NAME}.hub"])
 
 
 def get_runtime() -> Runtime:

@@ -1,4 +1,5 @@
-"""The Socket.IO side of live facts: who may listen, for how long, and how many. It only ever talks, never listens.
+"""The Socket.IO side of live facts: who may listen, for how long, and how many. It only ever talks, never listens:
+even the page that a socket belongs to (``webapp.web.viewing``) is named once, when it opens.
 
 Facts come from Redis (``webapp.live``) and go out to everybody: they carry ids and states, and the GET that
 follows checks permissions. Nobody without a living session may hold a socket, not even a silent one: a
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import socketio
 from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI  # type: ignore[import-untyped]
 from flask import Flask, request, session
-from flask_socketio import ConnectionRefusedError, SocketIO
+from flask_socketio import ConnectionRefusedError, SocketIO, join_room
 
 from webapp.domain.errors import HubError
 from webapp.live import CHANNEL, NAMESPACE, RedisPublisher
@@ -26,6 +27,8 @@ from webapp.runtime import Runtime
 from webapp.services.accounts import fingerprint
 from webapp.store import accounts
 from webapp.web import auth, second_step
+from webapp.web.context import hub_of
+from webapp.web.viewing import Rooms, room_of
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ MAX_FRAME = 4096  # bytes: browsers have nothing to say but hello and pong
 CHECK_EVERY_S = 4.0
 THREADS_KEPT = 16  # for requests, out of the threads of the web process
 PER_SESSION = 12  # tabs
+PING_EVERY_S, PONG_WITHIN_S = 15, 10  # a network that was cut is noticed
 
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -48,8 +52,8 @@ class SmallFrames(SimpleWebSocketWSGI):  # type: ignore[misc]
 class Listeners:
     """The sockets of this process, each with the session that it was opened with."""
 
-    def __init__(self, rt: Runtime, disconnect: Callable[[str], None]) -> None:
-        self._rt, self._disconnect = rt, disconnect
+    def __init__(self, rt: Runtime, disconnect: Callable[[str], None], rooms: Rooms) -> None:
+        self._rt, self._disconnect, self.rooms = rt, disconnect, rooms
         self._lock = threading.Lock()
         self._of: dict[str, str] = {}  # socket id -> session id
         self._watch: threading.Thread | None = None
@@ -69,6 +73,7 @@ class Listeners:
         """Forget a socket."""
         with self._lock:
             self._of.pop(sid, None)
+        self.rooms.leave(sid)
 
     def check(self) -> None:
         """Disconnect the sockets of sessions that have ended."""
@@ -96,6 +101,7 @@ class Listeners:
                     self._watch = None
                     return
             try:
+                self.rooms.refresh()
                 self.check()
             except HubError as error:
                 log.warning("sessions of sockets not checked: %s", error, extra={"action": "sockets_unchecked"})
@@ -114,24 +120,31 @@ def init_sockets(app: Flask, rt: Runtime) -> SocketIO:
         manage_session=False,
         async_handlers=False,
         max_http_buffer_size=MAX_FRAME,
+        ping_interval=PING_EVERY_S,
+        ping_timeout=PONG_WITHIN_S,
         **options,
     )
     engine = sockets.server.eio
     engine._async = {**engine._async, "websocket": SmallFrames}
-    listeners = Listeners(rt, lambda sid: sockets.server.disconnect(sid, namespace=NAMESPACE))
+    rooms = Rooms(hub_of(app).viewers, lambda name, said, to: sockets.emit(name, said, namespace=NAMESPACE, to=to))
+    listeners = Listeners(rt, lambda sid: sockets.server.disconnect(sid, namespace=NAMESPACE), rooms)
     app.extensions["signalbox.listeners"] = listeners
-    _greet(sockets, listeners)
+    _greet(sockets, listeners, rt)
     room = max(4, rt.settings.web_threads - THREADS_KEPT)
     app.wsgi_app = _Gate(app, app.wsgi_app, threading.BoundedSemaphore(room))  # type: ignore[method-assign]
     return sockets
 
 
-def _greet(sockets: SocketIO, listeners: Listeners) -> None:
+def _greet(sockets: SocketIO, listeners: Listeners, rt: Runtime) -> None:
     @sockets.on("connect", namespace=NAMESPACE)  # type: ignore[untyped-decorator]
-    def connect(_auth: Any = None) -> None:
-        session_id = _session_of_reader()
-        if session_id is None or not listeners.add(request.sid, session_id):  # type: ignore[attr-defined]
+    def connect(hello: Any = None) -> None:
+        sid, session_id = request.sid, _session_of_reader()  # type: ignore[attr-defined]
+        if session_id is None or not listeners.add(sid, session_id):
             raise ConnectionRefusedError("refused")
+        actor = auth.current_actor()
+        if room := room_of(rt, actor, hello):
+            join_room(room)
+            listeners.rooms.enter(sid, room, actor.id)
 
     @sockets.on("disconnect", namespace=NAMESPACE)  # type: ignore[untyped-decorator]
     def disconnect(_reason: Any = None) -> None:
