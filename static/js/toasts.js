@@ -54,8 +54,12 @@ box.querySelectorAll("[data-toast]").forEach(leave);
 
 // Notifications are fetched as a part, so that permissions and words stay on the server: all that came since the
 // last one seen, however long the connection was away. The hub hands out a little more; what was shown is known.
-let seen = box.dataset.seen ?? "";
-const known = new Set(JSON.parse(sessionStorage.getItem("toasts") ?? "[]"));
+// A tab goes on where its last page was; what was there before the first page of a tab is no news.
+const there = (box.dataset.seen ?? "").split(" ");
+let seen = sessionStorage.getItem("seen") ?? there[0];
+const known = new Set([...JSON.parse(sessionStorage.getItem("toasts") ?? "[]"), ...(seen === there[0] ? there : [])]);
+sessionStorage.setItem("seen", seen);
+sessionStorage.setItem("toasts", JSON.stringify([...known].slice(-REMEMBERED)));
 function isNew(id) {
   if (known.has(id)) return false;
   known.add(id);
@@ -76,7 +80,7 @@ async function fetchNew() {
   part.innerHTML = await answer.text(); // same origin, autoescaped; scripts in it cannot run
   const told = part.content.querySelector("[data-seen]");
   if (!told) return;
-  if (told.dataset.seen > seen) seen = told.dataset.seen;
+  if (told.dataset.seen > seen) sessionStorage.setItem("seen", (seen = told.dataset.seen));
   const fresh = [...told.querySelectorAll("[data-toast]")].filter((toast) => isNew(toast.dataset.id));
   for (const toast of fresh) {
     put(toast, toast.dataset.toast === "error");
@@ -86,14 +90,3 @@ async function fetchNew() {
   if (more > 0) show({ text: `and ${more} more`, tone: "info", link: "/notifications?view=unread", most: MOST + 1 });
 }
 if (document.body.dataset.live) for (const name of ["live:notifications", "live:resync", "live:poll"]) document.body.addEventListener(name, fetchNew);
-
-const MESSAGES = { 0: "The hub does not answer. It is tried again when you press the button.", 401: "You are signed out. Reload the page to sign in.", 403: "You may not do this.", 404: "This is not there any more.", 409: "Its state has changed meanwhile; the page shows it now.", 429: "Too many requests; wait a moment." };
-document.body.addEventListener("htmx:responseError", (event) => {
-  const { xhr, requestConfig } = event.detail;
-  const told = xhr.getResponseHeader("HX-Trigger") ?? "";
-  if (requestConfig.verb === "get" || told.includes('"toast"')) return; // parts that fail to refresh stay as they are
-  show({ text: MESSAGES[xhr.status] ?? "The hub could not do this. Nothing was changed.", tone: "dead" });
-});
-document.body.addEventListener("htmx:sendError", (event) => {
-  if (event.detail.requestConfig.verb !== "get") show({ text: MESSAGES[0], tone: "dead" });
-});

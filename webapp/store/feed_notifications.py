@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
+from webapp.domain.ids import first_id_at, made_at
 from webapp.domain.notices import hub_path
 from webapp.store import tables as t
 from webapp.store.paging import LIMIT, Page, page_of
 
 UNREAD_CAP = 99
+OVERLAP_MS = 10_000
 MAX_TOASTS = 3
 VIEWS = ("", "unread", "snoozed", "archived")  # "": all that is neither snoozed nor archived
 
@@ -104,6 +106,20 @@ def newest_id(conn: Connection, user_id: str) -> str:
         select(func.max(t.inbox.c.notification_id)).where(t.inbox.c.user_id == user_id)
     ).scalar_one()
     return newest or ""
+
+
+def newest_ids(conn: Connection, user_id: str) -> tuple[str, ...]:
+    """The newest one and those of just before it, which a page that is drawn now need not tell of."""
+    newest = newest_id(conn, user_id)
+    i = t.inbox.c
+    near = select(i.notification_id).where(i.user_id == user_id, i.notification_id > overlapping(newest))
+    return tuple(conn.execute(near.order_by(i.notification_id.desc()).limit(UNREAD_CAP)).scalars())
+
+
+def overlapping(after: str) -> str:
+    """A little before that id: several processes may write ids in another order than they made them."""
+    made = made_at(after)
+    return after if made is None else first_id_at("ntf", int(made.timestamp() * 1000) - OVERLAP_MS)
 
 
 def _of(user_id: str) -> Select[Any]:

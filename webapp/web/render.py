@@ -17,11 +17,11 @@ from webapp.domain.access import Actor
 from webapp.domain.errors import HubError
 from webapp.store import feed_events
 from webapp.store.feed_events import ACTION_CAP, NavCounts
-from webapp.store.feed_notifications import newest_id
+from webapp.store.feed_notifications import newest_ids
 from webapp.store.paging import COUNT_CAP
 from webapp.web import filters
 from webapp.web.auth import find_actor
-from webapp.web.context import get_runtime
+from webapp.web.context import get_hub, get_runtime
 from webapp.web.navigation import crumbs_of, is_here, places_for
 from webapp.web.preferences import present_preferences
 from webapp.web.progress import init_progress
@@ -51,6 +51,7 @@ def init_render(app: Flask) -> None:
         is_here=is_here,
         nav_places=lambda: places_for(_actor()),
         crumbs_here=crumbs_of,
+        read_only_mode=lambda: get_hub().read_only.find(),
         server_now=lambda: filters.iso(get_runtime().clock()),
     )
     app.context_processor(_context)
@@ -120,13 +121,13 @@ def _read_nav_counts() -> NavCounts | None:
 
 
 def _newest_notification() -> str:
-    """The page shows as toasts what comes after it."""
+    """The page shows as toasts what comes after it; with those of just before, which are no news either."""
     actor = _actor()
     if actor is None:
         return ""
     try:
         with get_runtime().db.read() as conn:
-            return newest_id(conn, actor.id)
+            return " ".join(newest_ids(conn, actor.id))
     except HubError:
         return ""
 

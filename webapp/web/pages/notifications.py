@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Blueprint, Response, request, url_for
 
 from webapp.domain.errors import NotFound
-from webapp.domain.ids import first_id_at, made_at
 from webapp.domain.notices import KINDS, SEVERITIES
 from webapp.services import inbox, operate
 from webapp.store import feed_notifications as feed
@@ -16,7 +15,6 @@ from webapp.web.context import get_runtime
 
 bp = Blueprint("notifications", __name__, url_prefix="/notifications")
 
-OVERLAP_MS = 10_000  # ids of several processes may be written in another order than made; pages know what they showed
 MOVED = {"read": "Marked as read", "unread": "Marked as unread", "archived": "Archived"}
 
 
@@ -57,11 +55,8 @@ def unread() -> Response:
 def toasts() -> Response:
     """What came above the id that the page saw last, three at most, and the ids of others; 204 when nothing did."""
     rt, after = get_runtime(), request.args.get("after", "")[:64]
-    seen_at = made_at(after)
-    if seen_at is not None:
-        after = first_id_at("ntf", int(seen_at.timestamp() * 1000) - OVERLAP_MS)
     with rt.db.read() as conn:
-        rows, others = feed.new_toasts(conn, current_actor().id, after, rt.clock())
+        rows, others = feed.new_toasts(conn, current_actor().id, feed.overlapping(after), rt.clock())
     if not rows:
         return Response(status=204)
     return render.part("notifications/_toasts.html", rows=rows, others=others, seen=rows[-1].id)
