@@ -1,8 +1,6 @@
-// The form of an event. The hub draws it; this keeps what is typed while an answer is on its way, marks the fields
-// that a check found wrong, and puts the focus where a new row can be filled in.
+// The form of an event. The hub draws it; this keeps what is typed while an answer is on its way, and puts the focus where a new row can be filled in.
 
 const STEP = "/events/form";
-const CHECK = "/events/check";
 const sent = new WeakMap(); // request -> what stood in the payload when it was sent
 
 const payload = () => document.getElementById("events-payload");
@@ -22,15 +20,6 @@ document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const { elt } = detail.requestConfig;
   const again = elt.matches("input, select, button") ? elt : document.getElementById("f-type");
   again.dispatchEvent(new Event(again.matches("button") ? "click" : "change", { bubbles: true }));
-});
-
-document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
-  if (detail.requestConfig.path !== CHECK) return;
-  for (const slot of document.querySelectorAll("#events-payload .field-errors")) {
-    const control = document.getElementById(slot.id.slice(0, -"-error".length));
-    if (slot.childElementCount) control?.setAttribute("aria-invalid", "true");
-    else control?.removeAttribute("aria-invalid");
-  }
 });
 
 // Rows come and go; the focus stays at hand.

@@ -41,14 +41,7 @@ def create_key(
     """
     _demand(actor)
     name = name.strip()
-    if not 1 <= len(name) <= KEY_NAME_CHARS or not name.isprintable():
-        fault = Fault("/name", "length", f"Use 1 to {KEY_NAME_CHARS} printable characters.")
-        raise Refused("invalid-key", "The API key cannot be created like this.", faults=[fault])
-    if role not in KEY_ROLES:
-        fault = Fault("/role", "unknown", f"Choose one of {', '.join(KEY_ROLES)}.")
-        raise Refused("invalid-key", "The API key cannot be created like this.", faults=[fault])
-    _check_rate_limit(rate_limit)
-    limits.check(role, rt.clock())
+    check_key(rt, name, role, rate_limit, limits)
     key_id, secret = rt.new_id("key"), _new_secret()
     with rt.db.write() as conn:
         accounts.add_key(
@@ -67,6 +60,18 @@ def create_key(
         )
         _note(rt, conn, actor, "api_key.created", key_id, name, _told(role, rate_limit, limits))
     return key_id, secret
+
+
+def check_key(rt: Runtime, name: str, role: str, rate_limit: int | None, limits: KeyLimits) -> None:
+    """What a new key has to be like. Raises ``Refused``."""
+    if not 1 <= len(name) <= KEY_NAME_CHARS or not name.isprintable():
+        fault = Fault("/name", "length", f"Use 1 to {KEY_NAME_CHARS} printable characters.")
+        raise Refused("invalid-key", "The API key cannot be created like this.", faults=[fault])
+    if role not in KEY_ROLES:
+        fault = Fault("/role", "unknown", f"Choose one of {', '.join(KEY_ROLES)}.")
+        raise Refused("invalid-key", "The API key cannot be created like this.", faults=[fault])
+    _check_rate_limit(rate_limit)
+    limits.check(role, rt.clock())
 
 
 def rotate_key(rt: Runtime, actor: Actor, key_id: str, overlap: timedelta) -> tuple[str, datetime | None]:

@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 
 SLOW_S = 1.0
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context
 ID = "signalbox.request_id"  # in the environ, for everybody behind
+TRACE = "signalbox.trace_id"  # the same: what several requests of one story share, if the caller says so
 ENDPOINT = "signalbox.endpoint"  # written by Flask's side: what was asked for, never a raw path
 WAITED = "signalbox.waited"  # seconds that the caller asked to wait: no fault of ours
 NOWHERE = "none"  # the endpoint of what was not found
@@ -67,6 +69,7 @@ class Edge:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
         environ[ID] = name = _request_id(environ)
+        environ[TRACE] = trace = _trace_id(environ)
         path = environ.get("PATH_INFO", "")
         seen = "500"
 
@@ -75,16 +78,21 @@ class Edge:
             seen = status
             told = dict(headers)
             if told.get("Content-Type") in JSON_TYPES:
-                added = [*self._for_json, ("X-Request-Id", name)]
+                added = [*self._for_json, ("X-Request-Id", name), ("X-Trace-Id", trace)]
             else:
-                added = [*self._for_pages, ("X-Request-Id", name), policy_for(environ.get("HTTP_HOST", ""))]
+                added = [
+                    *self._for_pages,
+                    ("X-Request-Id", name),
+                    ("X-Trace-Id", trace),
+                    policy_for(environ.get("HTTP_HOST", "")),
+                ]
             if "Cache-Control" not in told and not (path.startswith(CACHED) and status < "4"):
                 added.append(NO_STORE)
             return start_response(status, headers + added, exc_info)
 
-        with bind_log_context(request_id=name):
+        with bind_log_context(request_id=name, trace_id=trace):
             if not self._is_allowed(environ.get("HTTP_HOST", "")) and path not in FOR_PROBES:
-                return _refuse_host(environ, start, name)
+                return _refuse_host(environ, start, name, trace)
             if path.startswith(SOCKETS):
                 return self._sockets(environ, start)
             answer = self._pages(environ, start)
@@ -118,12 +126,21 @@ def _request_id(environ: WSGIEnvironment) -> str:
     return given if given and REQUEST_ID.fullmatch(given) else f"req_{random.getrandbits(80):020x}"  # no secret
 
 
-def _refuse_host(environ: WSGIEnvironment, start: StartResponse, request_id: str) -> list[bytes]:
+def _trace_id(environ: WSGIEnvironment) -> str:
+    """That of the caller's ``traceparent``, if it is a valid one, else a new one of the same form."""
+    given = TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", "").strip())
+    if given and not given[0].startswith("ff") and given[1].strip("0"):
+        return given[1]
+    return f"{random.getrandbits(128):032x}"  # no secret
+
+
+def _refuse_host(environ: WSGIEnvironment, start: StartResponse, request_id: str, trace_id: str) -> list[bytes]:
     """400: this request was meant for somebody else. Nothing of the name is repeated, nothing behind is asked."""
     detail = "The hub does not answer to this host name; see SIGNALBOX_PUBLIC_URL and SIGNALBOX_ALLOWED_HOSTS."
     problem = {
         "type": "/problems/invalid-host", "title": "Invalid host", "status": 400, "detail": detail,
         "instance": environ.get("PATH_INFO", "")[:200], "request_id": request_id,
+        "trace_id": trace_id,
     }  # fmt: skip
     body = json.dumps(problem).encode()
     start("400 Bad Request", [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))])

@@ -20,10 +20,12 @@ SCRIPTS = (
     "keys",
     "clipboard",
     "palette",
+    "log",
     "theme",
     "progress",
     "guard",
     "checks",
+    "failures",
 )
 IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "(\./(\w+)\.js|\.\./vendor/[\w./-]+\.js)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:const|let|class|function|async function) (\w+))", re.MULTILINE)

@@ -21,6 +21,7 @@ from webapp.store.feed_subscriptions import list_names
 from webapp.web import render
 from webapp.web.answers import SINCE, done, url_with
 from webapp.web.auth import current_actor, require
+from webapp.web.checks import checked
 from webapp.web.context import get_runtime
 
 bp = Blueprint("bulk", __name__, url_prefix="/bulk")
@@ -151,6 +152,13 @@ def preview() -> Response:
     """The dry run of the form as it stands."""
     form = BulkForm.from_fields(request.args)
     return render.part("bulk/_preview.html", oob=True, **_looked(form))
+
+
+@bp.post("/-/check")
+@require("operate")
+def check() -> Response:
+    """What is wrong so far with the fields that were touched."""
+    return checked(BulkForm.from_fields(request.form).to_draft()[1])
 
 
 @bp.post("")

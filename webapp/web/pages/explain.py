@@ -10,13 +10,14 @@ from dataclasses import replace
 
 from flask import Blueprint, Response, request
 
-from webapp.domain.errors import Fault, Refused
+from webapp.domain.errors import Refused
 from webapp.store import feed_events as feed
 from webapp.store import samples
 from webapp.store.feed_subscriptions import list_names
 from webapp.web import render
 from webapp.web.answers import url_with
 from webapp.web.auth import current_actor, must_view_payloads, require
+from webapp.web.checks import checked
 from webapp.web.context import get_runtime
 from webapp.web.pages.events import find_event
 from webapp.web.pages.submit_form import Faults, Form, default_source
@@ -50,11 +51,19 @@ def try_event() -> Response:
     try:
         draft = form.to_draft(current_actor())
     except Refused as refused:
-        faults = Faults()
-        for fault in refused.faults or (Fault("", refused.slug, refused.detail),):
-            faults.add(fault)
-        return _answer(form, asked=asked, errors=faults.by_field, status=422)
+        return _answer(form, asked=asked, errors=Faults.of(refused).by_field, status=422)
     return _answer(form, asked=asked, why=why_of_draft(draft, asked))
+
+
+@bp.post("/explain/-/check")
+@require("read")
+def check() -> Response:
+    """What is wrong so far with the fields that were touched."""
+    try:
+        Form.from_request(once="check").to_draft(current_actor())
+    except Refused as refused:
+        return checked(Faults.of(refused).by_field)
+    return checked({})
 
 
 @bp.get("/events/<uid>/why")

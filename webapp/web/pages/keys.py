@@ -13,6 +13,7 @@ from webapp.services import keys as service
 from webapp.web import render
 from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
+from webapp.web.checks import checked
 from webapp.web.context import get_runtime
 from webapp.web.requests import read_form
 
@@ -50,6 +51,20 @@ def create() -> Response:
     except (Refused, Conflict) as refusal:
         return _page(sent, errors_of(refusal, "name"), status=422)
     return _shown_once((key_id, sent["name"].strip(), sent["role"], secret))
+
+
+@bp.post("/-/check")
+@require("administer")
+def check() -> Response:
+    """What is wrong so far with the fields that were touched."""
+    sent = read_form("name", "role", "rate_limit", *LIMIT_FIELDS)
+    rt = get_runtime()
+    try:
+        limits = _limits_of(sent, rt.clock())
+        service.check_key(rt, sent["name"].strip(), sent["role"], _limit_of(sent["rate_limit"]), limits)
+    except Refused as refusal:
+        return checked(errors_of(refusal, "name"))
+    return checked({})
 
 
 @bp.post("/<key_id>/rotate")

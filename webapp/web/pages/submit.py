@@ -23,6 +23,7 @@ from webapp.store import samples
 from webapp.store.feed_submit import suggestions
 from webapp.web import render, snippets
 from webapp.web.auth import current_actor, must_view_payloads, require
+from webapp.web.checks import told_of
 from webapp.web.context import get_acceptor, get_runtime
 from webapp.web.pages.events import answer_context, find_event
 from webapp.web.pages.payload_form import EXAMPLE, MODES, PayloadForm, digest, find_type, starting_of
@@ -31,6 +32,7 @@ from webapp.web.pages.submit_form import Faults, Form, default_source, labels_of
 bp = Blueprint("submit", __name__, url_prefix="/events")
 
 ID_CHARS = 64
+AROUND = ("type", "source", "subject", "labels", "deliver_at")  # the fields beside the payload
 SAMPLES_SHOWN = 8
 CHANGED = "events:changed"  # what stands beside the form listens to it
 
@@ -99,14 +101,27 @@ def step() -> Response:
 @bp.post("/check")
 @require("publish")
 def check() -> Response:
-    """What is wrong with the payload so far, to be put at its fields. What is only missing is told when it is sent."""
-    form = Form.from_request(once="")
+    """What is wrong so far: with the payload, at its fields, and with those of the others that were touched.
+
+    What is only missing from the payload is told when it is sent.
+    """
+    form = Form.from_request(once="check")
     payload = PayloadForm.of_request(request.form, form.type.strip())
     typed = payload.reading.faults if payload.reading is not None else ()
     wrong = [one for one in typed if one.code != "required"]
     faults = wrong or [one for one in payload.judged() if one.code != "required" or request.form.get("told")]
     errors = payload.placed(faults)
-    return render.part("events/_check.html", status=422 if errors else 200, payload=payload, errors=errors, oob=True)
+    around = {name: texts for name, texts in told_of(_around(form)).items() if name in AROUND}
+    status = 422 if errors or any(around.values()) else 200
+    return render.part("events/_check.html", status=status, payload=payload, errors=errors, around=around, oob=True)
+
+
+def _around(form: Form) -> dict[str, list[str]]:
+    try:
+        form.to_draft(current_actor())
+    except Refused as refused:
+        return Faults.of(refused).by_field
+    return {}
 
 
 @bp.post("/code")
