@@ -20,7 +20,7 @@ from webapp.services.accounts import KEY_PREFIX
 from webapp.services.rate_limits import Allowance, TooManyRequests
 from webapp.services.sign_in import Key, KeyRing, Visit
 from webapp.web.context import get_hub, get_runtime
-from webapp.web.edge import ENDPOINT, ID
+from webapp.web.edge import ENDPOINT, ID, TRACE
 from webapp.web.requests import check_request
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -133,6 +133,11 @@ def get_visit() -> Visit:
 def request_id() -> str:
     """Of this request."""
     return str(request.environ.get(ID, ""))
+
+
+def trace_id() -> str:
+    """Of the story that this request belongs to."""
+    return str(request.environ.get(TRACE, ""))
 
 
 def _actor_of_machine() -> Actor | None:

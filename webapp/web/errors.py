@@ -1,6 +1,6 @@
 """The one table from what went wrong to its answer: a problem document (RFC 9457), a part for htmx, or a page.
 
-A stack trace, an SQL text or a path never leaves from here; the log has them under the request id.
+A stack trace, an SQL text or a path never leaves from here; the log has them under the ids of trace and request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from webapp.services.idempotency import StillRunning
 from webapp.services.rate_limits import TooManyRequests
 from webapp.services.sign_in import TooManyFailures
 from webapp.web import render
-from webapp.web.auth import is_machine_path, request_id
+from webapp.web.auth import is_machine_path, request_id, trace_id
 from webapp.web.problems import PROBLEMS
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Trouble:
             "detail": self.detail,
             "instance": request.path[:200],
             "request_id": request_id(),
+            "trace_id": trace_id(),
             **self.members,
         }
         if self.faults:
@@ -156,12 +157,15 @@ def answer(trouble: Trouble) -> Response:
 def _page(trouble: Trouble) -> Response:
     known = PROBLEMS.get(trouble.slug)
     context = {"trouble": trouble, "help": known.help if known else "", "request_id": request_id()}
+    context["trace_id"] = trace_id()
     part = render.wants_part()
     try:
         html = render_template(f"errors_pages/{'_error' if part else 'error'}.html", **context)
     except Exception:
         log.exception("the error page failed", extra={"action": "error_page_failed", "request_id": request_id()})
-        return Response(f"{trouble.title}. {request_id()}\n", trouble.status, content_type="text/plain; charset=utf-8")
+        return Response(
+            f"{trouble.title}. {trace_id()} {request_id()}\n", trouble.status, content_type="text/plain; charset=utf-8"
+        )
     response = Response(html, trouble.status)
     response.vary.add("HX-Request")
     return response

@@ -71,6 +71,7 @@ PROBLEM: dict[str, Any] = {
         "detail": {"type": "string"},
         "instance": {"type": "string"},
         "request_id": {"type": "string"},
+        "trace_id": {"type": "string", "description": "That of the traceparent header, or a new one; the log has it."},
         "errors": {
             "type": "array",
             "items": {
