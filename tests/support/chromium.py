@@ -59,6 +59,8 @@ class Visitor:
         if "htmx:sendAbort" in message.text:  # the page was left, or a newer request took the place: not a failure
             if self.troubles and "htmx:afterRequest" in self.troubles[-1]:
                 self.troubles.pop()
+        elif "status of 422" in message.text and message.location.get("url", "").endswith("/check"):
+            pass  # a field is wrong so far: browsers log that as if it were a failure
         elif message.type in {"error", "warning"}:
             self.troubles.append(f"console {message.type}: {message.text} ({message.location.get('url')})")
 
