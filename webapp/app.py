@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import cli, cli_secrets
+from webapp import cli, cli_people, cli_secrets
 from webapp.runtime import Runtime, build_runtime
 from webapp.settings import ROOT, Settings
 from webapp.web import (
@@ -42,10 +42,13 @@ from webapp.web.pages import (
     notifications,
     overview,
     palette,
+    people,
+    people_links,
     performance,
     preferences,
     problems,
     provider,
+    read_only,
     reroute,
     samples,
     schedules,
@@ -73,7 +76,7 @@ from webapp.web.pages import (
 
 PAGES = (
     overview, events, tail, explain, submit, samples, reroute, deliveries, needs, bulk, transfers, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, subscription_history, subscription_transform, backtest,
-    event_types, event_type_edit, notifications, notification_settings, mail_address, workers, performance, audit, schedules, sources, settings_pages, keys, secrets, api_docs, session, second_factor, provider, setup, problems, palette, preferences, viewers, styleguide,
+    event_types, event_type_edit, notifications, notification_settings, mail_address, workers, performance, audit, schedules, sources, settings_pages, people, people_links, read_only, keys, secrets, api_docs, session, second_factor, provider, setup, problems, palette, preferences, viewers, styleguide,
 )  # fmt: skip
 
 
@@ -96,6 +99,7 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
     render.init_render(app)
     _add_rooms(app)
     cli.init_cli(app)
+    app.cli.add_command(cli_people.read_only)
     app.cli.add_command(cli_secrets.secrets)
     pages = app.wsgi_app
     sockets.init_sockets(app, runtime)

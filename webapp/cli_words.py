@@ -13,8 +13,18 @@ from sqlalchemy.exc import ProgrammingError
 
 from webapp.domain.access import Actor
 from webapp.domain.errors import HubError, Unavailable
+from webapp.services.read_only import ReadOnly
 from webapp.store import migrate as migrations
 from webapp.web.context import get_runtime
+
+# What still works while the hub is read-only; every other command is refused.
+OPEN = frozenset(
+    {
+        "status", "migrate", "run-web", "run-worker", "run-beat", "config show", "read-only on", "read-only off",
+        "read-only status", "user list", "user invitations", "user withdraw", "user sign-in-link", "key list",
+        "key revoke", "secret list", "subscriptions list", "rules export", "rules plan",
+    }
+)  # fmt: skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +36,8 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
+            if command_name(click.get_current_context()) not in OPEN:
+                ReadOnly(get_runtime()).check()
             return command(*args, **kwargs)
         except (Unavailable, ProgrammingError) as error:
             raise click.ClickException(_storage_trouble(error)) from None
@@ -38,6 +50,15 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
             get_runtime().live.close()
 
     return run
+
+
+def command_name(context: click.Context) -> str:
+    """As it is typed after ``flask --app wsgi``."""
+    names = []
+    while context.parent is not None:
+        names.append(str(context.info_name))
+        context = context.parent
+    return " ".join(reversed(names))
 
 
 def _storage_trouble(error: Unavailable | ProgrammingError) -> str:

@@ -22,6 +22,8 @@ from webapp.web.auth import PUBLIC, is_local_path, verb_of
 
 PASSWORD = "correct horse battery"
 PUBLIC_ENDPOINTS = {
+    "people_links.show_invitation", "people_links.accept_invitation", "people_links.show_password",
+    "people_links.set_password",
     "assets.show", "health.healthz", "health.readyz", "session.show", "session.begin", "session.end", "setup.show",
     "setup.create", "problems.show", "api_docs.moved", "inbound.receive", "inbound.agree", "inbound.publish",
     "notification_settings.worker", "session.ask_code", "session.check_code", "session.show_link", "session.use_link",

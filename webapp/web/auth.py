@@ -21,6 +21,7 @@ from webapp.services.rate_limits import Allowance, TooManyRequests
 from webapp.services.sign_in import Key, KeyRing, Visit
 from webapp.web.context import get_hub, get_runtime
 from webapp.web.edge import ENDPOINT, ID, TRACE
+from webapp.web.read_only import refuse_changes
 from webapp.web.requests import check_request
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -102,7 +103,15 @@ def guard() -> ResponseReturnValue | None:
         if not actor.can(PAYLOADS) and shows_payloads(asked.endpoint):
             raise Forbidden(MAY_NOT_VIEW)
     check_request(is_machine_path())
+    refuse_changes(asked)
     return None
+
+
+def note_denial(why: str) -> None:
+    """Write down that somebody was refused what they asked for; as often as the log bears. Strangers have no name."""
+    actor: Actor | None = g.get("actor")
+    if actor is not None and request.url_rule is not None:
+        get_hub().denials.note(actor, f"{request.method} {request.url_rule.rule}", why)
 
 
 def current_actor() -> Actor:

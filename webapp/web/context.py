@@ -9,9 +9,11 @@ from flask import Flask, current_app
 
 from webapp.runtime import Runtime
 from webapp.services.accept import Acceptor
+from webapp.services.denials import Denials
 from webapp.services.patience import Patience
 from webapp.services.provider import Provider
 from webapp.services.rate_limits import RateLimiter
+from webapp.services.read_only import ReadOnly
 from webapp.services.sign_in import KeyRing
 from webapp.services.viewers import Viewers
 
@@ -26,6 +28,8 @@ class Hub:
         self.keys = KeyRing(rt)
         self.provider = Provider(rt)
         self.limiter = RateLimiter(rt.settings.redis_url)
+        self.read_only = ReadOnly(rt)
+        self.denials = Denials(rt)
         self.viewers = Viewers(rt.settings.redis_url)
         self.patience = Patience(rt, max(1, rt.settings.web_threads // 4))
         self._acceptor: Acceptor | None = None

@@ -19,9 +19,10 @@ from werkzeug.exceptions import HTTPException
 from webapp.domain.errors import Fault, Forbidden, HubError, Unauthenticated, Unavailable
 from webapp.services.idempotency import StillRunning
 from webapp.services.rate_limits import TooManyRequests
+from webapp.services.read_only import IsReadOnly
 from webapp.services.sign_in import TooManyFailures
 from webapp.web import render
-from webapp.web.auth import is_machine_path, request_id, trace_id
+from webapp.web.auth import is_machine_path, note_denial, request_id, trace_id
 from webapp.web.problems import PROBLEMS
 
 log = logging.getLogger(__name__)
@@ -87,13 +88,14 @@ def answer_refusal(error: HubError) -> Response:
     headers: dict[str, str] = dict(HEADERS_OF_SLUG.get(error.slug, {}))
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="Signalbox"'
-    if isinstance(error, TooManyFailures | TooManyRequests | StillRunning):
+    if isinstance(error, TooManyFailures | TooManyRequests | StillRunning | IsReadOnly):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_S)
         log.error("storage unavailable: %s", error.__cause__ or error, extra={"request_id": request_id()})
     if isinstance(error, Forbidden):
         log.info("refused: %s", error.detail, extra={"action": "forbidden", "request_id": request_id()})
+        note_denial(error.detail)
     return answer(
         Trouble(error.slug, error.status, _title_of(error), error.detail, error.faults, headers, error.members)
     )

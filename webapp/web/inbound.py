@@ -18,6 +18,7 @@ from webapp.web.api.events import deprecation_header, links_of_event
 from webapp.web.auth import public, request_id
 from webapp.web.bodies import read_bytes
 from webapp.web.context import get_acceptor, get_runtime
+from webapp.web.read_only import must_be_writable
 
 bp = Blueprint("inbound", __name__)
 refusals = Refusals()
@@ -63,6 +64,7 @@ def publish(token: str, event_type: str) -> Response:
         row = service.find_source(rt, token, publish=True)
         if _is_only_looking():
             return _line(f"nothing published: this is how to publish {event_type}", 200)
+        must_be_writable()
         taken = service.publish(rt, get_acceptor(), row, event_type, _arrival(row), refusals.may_note)
     except HubError as refused:
         first = refused.faults[0].message if refused.faults else refused.detail

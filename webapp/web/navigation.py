@@ -44,6 +44,7 @@ PLACES = (
     Place("/api", "API docs", "book-open", SETTINGS),
     Place("/settings/secrets", "Secrets", "lock", SETTINGS, verb="administer", is_listed=False),
     Place("/settings/environment", "Environment", "sliders-horizontal", SETTINGS, verb="administer", is_listed=False),
+    Place("/settings/read-only", "Read-only mode", "lock", SETTINGS, verb="administer", is_listed=False),
     Place("/settings/account", "Your account", "circle-user-round", SETTINGS, is_listed=False),
     Place("/preferences", "Appearance and times", "palette", SETTINGS, is_listed=False),
     Place("/styleguide", "Style guide", "palette", SETTINGS, is_listed=False),

@@ -95,5 +95,6 @@ PROBLEMS: dict[str, Problem] = {
     "rate-limited": Problem(429, "Too many attempts", "Wait as long as the Retry-After header says."),
     "internal-error": Problem(500, "Internal error", "This is a fault of the hub. Its log has the details under the request id."),
     "sealed": Problem(503, "Cannot be decrypted", "No key of this hub opens what is stored: bring back its secret key, or name the old one in SIGNALBOX_ENCRYPTION_KEYS."),
+    "read-only": Problem(503, "Read-only mode", "An administrator made the hub read-only for a while: nothing can be changed, no event is accepted. Repeat the request later."),
     "storage-unavailable": Problem(503, "Storage unavailable", "The database does not answer. Nothing was stored; repeat the request."),
 }  # fmt: skip

@@ -8,7 +8,8 @@ from flask import Blueprint, Response, redirect, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.domain.errors import Conflict, Refused
-from webapp.services import accounts, second_factor
+from webapp.services import accounts, invitations, second_factor
+from webapp.services.invitations import Made
 from webapp.settings import Settings, variable
 from webapp.web import render
 from webapp.web.answers import done
@@ -31,7 +32,7 @@ def index() -> AnyResponse:
 @require("administer")
 def users() -> Response:
     """Everybody, and the form for one more."""
-    return _users()
+    return users_page()
 
 
 @bp.post("/users")
@@ -42,7 +43,7 @@ def create_user() -> Response:
     try:
         accounts.create_user(get_runtime(), current_actor(), sent["username"], sent["password"], sent["role"])
     except (Refused, Conflict) as refusal:
-        return _users(sent, errors_of(refusal, "username"), status=422)
+        return users_page(sent, errors_of(refusal, "username"), status=422)
     return done(f"{sent['username']} can sign in now", back=_users_url(), go=_users_url())
 
 
@@ -145,15 +146,26 @@ def _own_session() -> str:
     return accounts.fingerprint(session.get(TOKEN, ""))
 
 
-def _users(
-    form: dict[str, str] | None = None, errors: dict[str, list[str]] | None = None, *, status: int = 200
+def users_page(
+    form: dict[str, str] | None = None,
+    errors: dict[str, list[str]] | None = None,
+    *,
+    made: Made | None = None,
+    made_for: str = "",
+    status: int = 200,
 ) -> Response:
-    everybody = accounts.list_users(get_runtime())
+    """Everybody, who is invited, and the forms; with ``made``, a link that is in no other answer."""
+    rt = get_runtime()
+    everybody = accounts.list_users(rt)
     return render.part(
         "settings/users.html",
         status=status,
         users=everybody,
-        form=form or {"role": "operator"},
+        names={user.id: user.username for user in everybody},
+        invitations=invitations.list_open(rt),
+        made=made,
+        made_for=made_for,
+        form={"role": "operator", "invited_role": "operator", "life": "72"} | (form or {}),
         errors=errors or {},
         role_choices=[(role, role.capitalize()) for role in accounts.USER_ROLES],
         role_names=accounts.USER_ROLES,
