@@ -11,7 +11,7 @@ voice.setAttribute("aria-live", "polite");
 document.body.append(voice);
 
 const quarter = (percent) => (percent === "" ? -1 : Math.floor(Number(percent) / 25));
-const WORDS = { done: "done", aborted: "failed", cancelled: "cancelled", paused: "paused", counting: "counting" };
+const WORDS = { done: "done", aborted: "aborted", paused: "paused", counting: "counting" };
 
 export function sentence({ label, state, percent, left, said }) {
   if (state === "running") return `${label}: ${[percent === "" ? "has begun" : `${percent} percent`, left].filter(Boolean).join(", ")}`;
