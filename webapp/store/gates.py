@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, func, literal, or_, select, text, update
 
 from webapp.domain.gate import Load
 from webapp.domain.policies import Batch, Policies
@@ -27,6 +27,7 @@ SET = "ON CONFLICT (subscription_id, kind, key) DO UPDATE SET at = excluded.at, 
 THROTTLE = "throttle"
 
 
+MINE, AFTER = bindparam("mine", type_=Text), bindparam("after", type_=Text)
 HEAD = ("state", "gated", "due_at", "expires_at", "order_key", "limit_key")
 
 
@@ -83,10 +84,17 @@ def first_waiting() -> Select[Any]:
 
 def waiting_subscriptions(conn: Connection, now: datetime, after: str | None = None) -> list[str]:
     """Subscriptions with a due delivery before their gate, in order of their id."""
-    order, limit = ("due_at", "id"), MAX_SUBSCRIPTIONS
-    found = first_of_each("subscription_id", order, lambda row: (waits(row),), limit, after, carry=("due_at",))
-    rows = conn.execute(select(found.c.value, found.c.its_due_at))
+    rows = conn.execute(_first_waiting_of_each(after is not None), {} if after is None else {"after": after})
     return sorted(row.value for row in rows if row.its_due_at <= now)
+
+
+@cache  # asked before every claim, and laying it out costs more than running it
+def _first_waiting_of_each(is_behind: bool) -> Select[Any]:
+    order, after = ("due_at", "id"), AFTER if is_behind else None
+    found = first_of_each(
+        "subscription_id", order, lambda row: (waits(row),), MAX_SUBSCRIPTIONS, after, carry=("due_at",)
+    )
+    return select(found.c.value, found.c.its_due_at)
 
 
 def lock_gate(conn: Connection, subscription_id: str) -> Any:
@@ -132,15 +140,20 @@ def heads(
     after: str | None = None,
 ) -> tuple[list[Head], bool]:
     """Of each ordered key the first delivery, if it waits before the gate; and whether there are more keys behind."""
-    mine = _in_order(subscription_id, skip_dead)
     if keys is None:
-        found = first_of_each("order_key", ("id",), mine, MAX_KEYS, after, HEAD)
-        query = select(found.c.id, *(found.c[f"its_{name}"] for name in HEAD))
+        query = _first_of_each_key(skip_dead, after is not None)
     else:
-        query = first_of_these(conn, "order_key", keys, "id", mine, HEAD)
-    rows = [Head(*row) for row in conn.execute(query)]
+        query = first_of_these(conn, "order_key", keys, "id", _in_order(skip_dead), HEAD)
+    given = {"mine": subscription_id} | ({} if after is None else {"after": after})
+    rows = [Head(*row) for row in conn.execute(query, given)]
     free = _without_busy(conn, subscription_id, [row for row in rows if row.may_pass(now)])
     return sorted(free, key=lambda row: (row.due_at, row.id)), keys is None and len(rows) >= MAX_KEYS
+
+
+@cache
+def _first_of_each_key(skip_dead: bool, is_behind: bool) -> Select[Any]:
+    found = first_of_each("order_key", ("id",), _in_order(skip_dead), MAX_KEYS, AFTER if is_behind else None, HEAD)
+    return select(found.c.id, *(found.c[f"its_{name}"] for name in HEAD))
 
 
 def key_of_any_waiting(conn: Connection, subscription_id: str, roll: float) -> str | None:
@@ -159,10 +172,10 @@ def key_of_any_waiting(conn: Connection, subscription_id: str, roll: float) -> s
     return conn.execute(select(d.order_key).where(*mine, d.due_at >= at).order_by(d.due_at, d.id).limit(1)).scalar()
 
 
-def _in_order(subscription_id: str, skip_dead: bool) -> Where:
+def _in_order(skip_dead: bool) -> Where:
     def where(row: Any) -> Sequence[ColumnElement[bool]]:
         alive = (row.c.state != "dead",) if skip_dead else ()
-        return row.c.subscription_id == subscription_id, stands_in_order(row), *alive
+        return row.c.subscription_id == MINE, stands_in_order(row), *alive
 
     return where
 
@@ -171,20 +184,26 @@ def _without_busy(conn: Connection, subscription_id: str, rows: list[Head]) -> l
     """Leave out keys of which another is under way: a dead one may have been revived behind those that went on."""
     if not rows:
         return rows
-    under_way = _under_way(subscription_id)
+    under_way = _under_way()
     busy = select(under_way.c.order_key).where(within(conn, under_way.c.order_key, [row.order_key for row in rows]))
-    taken = set(conn.execute(busy).scalars())
+    taken = set(conn.execute(busy, {"mine": subscription_id}).scalars())
     return [row for row in rows if row.order_key not in taken]
 
 
 def load_of(conn: Connection, subscription_id: str) -> Load:
     """What passed the gate and has not ended its try."""
-    under_way = _under_way(subscription_id)
-    rows = conn.execute(select(under_way.c.limit_key, func.count().label("n")).group_by(under_way.c.limit_key)).all()
+    rows = conn.execute(_count_under_way(), {"mine": subscription_id}).all()
     return Load(sum(row.n for row in rows), {row.limit_key or "": row.n for row in rows})
 
 
-def _under_way(subscription_id: str) -> Any:
+@cache
+def _count_under_way() -> Select[Any]:
+    under_way = _under_way()
+    return select(under_way.c.limit_key, func.count().label("n")).group_by(under_way.c.limit_key)
+
+
+@cache
+def _under_way() -> Any:
     """Running (few: workers have so many slots), or let through and not yet claimed (few: the gate let them)."""
     d = deliveries.c
     running = select(d.order_key, d.limit_key).where(text("deliveries.state = 'running'"))
@@ -192,7 +211,7 @@ def _under_way(subscription_id: str) -> Any:
         d.lane.in_(("default", "isolated")),
         text("deliveries.state IN ('pending', 'waiting') AND NOT deliveries.gated"),
     )
-    mine = d.subscription_id == subscription_id
+    mine = d.subscription_id == MINE
     return running.where(mine).union_all(passed.where(mine)).subquery("under_way")
 
 

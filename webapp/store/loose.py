@@ -15,6 +15,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from webapp.store.tables import deliveries
 
+# Made once: naming all the columns of a table anew costs more than running the statement.
+FIRST, AHEAD, NEXT, ROW = (deliveries.alias(name) for name in ("first_row", "ahead", "next_row", "row"))
+
 # The conditions of one look at the index, for the alias of the table that it is given.
 Where = Callable[[Any], Sequence[ColumnElement[bool]]]
 
@@ -26,14 +29,13 @@ def first_of_each(
 
     What is needed of the rows is carried along: PostgreSQL cannot tell how few there are, and would join the table whole.
     """
-    first = deliveries.alias("first_row")
+    first, ahead, row = FIRST, AHEAD, NEXT
     seed = select(first.c.id, first.c[column].label("value"), *_labelled(first, carry)).where(*where(first))
     if after is not None:
         seed = seed.where(first.c[column] > after)
     seed = seed.order_by(first.c[column], *(first.c[name] for name in order)).limit(1)
     begin = seed.subquery("begin")
     found = select(*begin.c, literal(1).label("n")).cte("found", recursive=True)
-    ahead, row = deliveries.alias("ahead"), deliveries.alias("next_row")
     following = (
         select(ahead.c.id)
         .where(*where(ahead), ahead.c[column] > found.c.value)
@@ -54,7 +56,7 @@ def first_of_these(
     conn: Connection, column: str, values: Sequence[str], order: str, where: Where, carry: Sequence[str]
 ) -> Select[Any]:
     """The first row of each of these values, as (id, and ``carry``)."""
-    listed, row, ahead = _listed(conn, values), deliveries.alias("row"), deliveries.alias("ahead")
+    listed, row, ahead = _listed(conn, values), ROW, AHEAD
     first = (
         select(ahead.c.id)
         .where(*where(ahead), ahead.c[column] == listed.c.value)
@@ -70,10 +72,9 @@ def some_of_these(
     conn: Connection, column: str, values: Sequence[str], order: Sequence[str], where: Where, each: int, lock: bool
 ) -> Select[Any]:
     """(id, due_at, value) of the first ``each`` rows of each of these values. ``lock``: passing by those of others."""
-    listed, row = _listed(conn, values), deliveries.alias("row")
+    listed, row = _listed(conn, values), ROW
     if conn.dialect.name == "sqlite":
-        ahead = deliveries.alias("ahead")
-        some = _some(ahead, column, listed, order, where, each).with_only_columns(ahead.c.id).correlate(listed)
+        some = _some(AHEAD, column, listed, order, where, each).with_only_columns(AHEAD.c.id).correlate(listed)
         return select(row.c.id, row.c.due_at, listed.c.value).join_from(listed, row, row.c.id.in_(some))
     some = _some(row, column, listed, order, where, each)
     picked = (some.with_for_update(skip_locked=True) if lock else some).lateral("picked")
