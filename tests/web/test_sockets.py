@@ -20,7 +20,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from tests.support.clock import Clock
 from tests.support.factories import make_delivery, make_event, make_subscription
 from tests.support.pages import soup
-from tests.support.people import Person
+from tests.support.people import Person, add_person, add_program
 from tests.support.servers import wait_until
 from webapp.domain.access import Actor
 from webapp.live import NAMESPACE
@@ -102,6 +102,17 @@ def test_signed_in_person_hears_facts(app: Flask, as_viewer: Person, connect: An
     app.extensions["socketio"].emit("event.changed", {"items": [], "more": 3}, namespace=NAMESPACE)
     kind, body = json.loads(str(client.receive(timeout=30)).removeprefix(f"42{NAMESPACE},"))
     assert (kind, body) == ("event.changed", {"items": [], "more": 3})
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("viewer", 101), ("operator", 101), ("developer", 101), ("admin", 101), ("publisher", 401)]
+)
+def test_who_may_read_may_listen(app: Flask, server: BaseWSGIServer, role: str, status: int) -> None:
+    assert _refusal(server, add_person(app, "bob", role)) == status
+
+
+def test_key_of_a_program_opens_no_socket(app: Flask, server: BaseWSGIServer) -> None:
+    assert _refusal(server, None, Authorization=f"Bearer {add_program(app, 'admin').secret}") == 401
 
 
 def test_stranger_is_refused_before_a_socket_is_made(stranger: Person, server: BaseWSGIServer) -> None:
