@@ -289,7 +289,9 @@ def test_who_must_have_one_is_led_to_it_before_anything_else(
 def test_administrator_resets_by_the_page(app: Flask, ada: Person, sqlite_rt: Runtime, signed_in_eve: Any) -> None:
     set_up(ada, sqlite_rt)
     assert ada.post(f"/settings/users/{ada.user_id}/second-factor/reset").status_code == 409
-    assert signed_in_eve.post(f"/settings/users/{ada.user_id}/second-factor/reset").status_code == 303
+    to = f"/settings/users/{ada.user_id}/second-factor/reset"
+    assert [form["action"] for form in soup(signed_in_eve.get("/settings/users")).select("form[action$=reset]")] == [to]
+    assert signed_in_eve.post(to).status_code == 303
     assert ada.get("/audit").status_code == 302
 
 
