@@ -1,4 +1,4 @@
-"""What the beat does beside its pulse, because it may take long: bulk operations, exports, and a look for unknown event types.
+"""What the beat does beside its pulse, because it may take long: bulk operations, exports, imports, and a look for unknown event types.
 
 A thread, so that the pulse is never late.
 
@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from webapp.domain.errors import Unavailable
 from webapp.runtime import Runtime
-from webapp.services import bulk_work, discovery, export_work
+from webapp.services import bulk_work, discovery, export_work, imports
+from webapp.services.accept import Acceptor
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Errands:
 
     def __init__(self, rt: Runtime, owner: str) -> None:
         self._rt, self._owner = rt, owner
+        self._acceptor = Acceptor(rt)
         self._stop = threading.Event()
         self._discovered = float("-inf")
         self._thread = threading.Thread(target=self._run, name="errands", daemon=True)
@@ -43,8 +45,9 @@ class Errands:
 
     def round(self) -> bool:
         """One round; answers whether more is to be done at once. What fails is tried again in the next."""
-        found = [self._attempt("bulk", self._bulk), self._attempt("exports", self._exports)]
-        return any(found)
+        acts = (("bulk", self._bulk), ("exports", self._exports), ("imports", self._imports))
+        more = [self._attempt(what, act) for what, act in acts]
+        return any(more)
 
     def _bulk(self) -> bool:
         more = bulk_work.advance(self._rt, self._owner, BUSY_S)
@@ -54,6 +57,9 @@ class Errands:
 
     def _exports(self) -> bool:
         return export_work.advance(self._rt, self._owner, BUSY_S)
+
+    def _imports(self) -> bool:
+        return imports.advance(self._rt, self._acceptor, self._owner, BUSY_S)
 
     def _attempt(self, what: str, act: Callable[[], bool]) -> bool:
         try:

@@ -6,10 +6,11 @@ import pytest
 from flask import Flask
 
 from tests.services.test_exports import finish
+from tests.services.test_imports import finish as imports_finish
 from tests.support.clock import Clock
 from tests.support.factories import make_event
 from tests.support.markup import by_id, soup, without_tokens, words
-from tests.support.people import HTMX, Person, Program, add_program
+from tests.support.people import HTMX, Person, Program, add_person, add_program
 from webapp.runtime import Runtime
 from webapp.services import export_work
 
@@ -109,3 +110,26 @@ def test_the_api_begins_follows_and_fetches(app: Flask, api: Program, sqlite_rt:
     assert api.send("DELETE", row["links"]["file"]).status_code == 204
     assert api.post(f"{there}/abort").status_code == 409
     assert api.get("/api/v1/exports/exp_none").status_code == 404
+
+
+def test_the_api_imports_a_file_and_tells_what_is_wrong(
+    app: Flask, api: Program, sqlite_rt: Runtime, clock: Clock
+) -> None:
+    body = b'{"type": "order.paid"}\nnot json\n'
+    answer = api.send("POST", "/api/v1/imports", data=body, content_type="application/x-ndjson")
+    assert answer.status_code == 202, answer.text
+    there = answer.headers["Location"]
+    assert [api.post(f"{there}/{verb}").json["state"] for verb in ("pause", "resume")] == ["paused", "running"]  # type: ignore[index]
+    imports_finish(sqlite_rt, clock)
+    row = api.get(there).json
+    assert row is not None
+    assert (row["state"], row["done"], row["failed"], row["progress"]["percent"]) == ("done", 1, 1, 100)
+    assert [one["line"] for one in api.get(row["links"]["faults"]).json["data"]] == [2]  # type: ignore[index]
+    assert [one["id"] for one in api.get("/api/v1/imports").json["data"]] == [row["id"]]  # type: ignore[index]
+    assert api.get(f"/api/v1/exports/{row['id']}").status_code == 404
+    assert api.post(f"{there}/abort").status_code == 409
+    assert api.send("POST", "/api/v1/imports", data=b"\n", content_type="application/x-ndjson").status_code == 422
+    assert add_program(app, "viewer").send("POST", "/api/v1/imports", data=body).status_code == 403
+    page = soup(add_person(app, "vera", "viewer").get(row["links"]["page"]))
+    assert "1 new, 0 known already, 1 refused" in words(page)
+    assert "line 2" in words(page)

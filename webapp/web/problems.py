@@ -46,6 +46,7 @@ PROBLEMS: dict[str, Problem] = {
     "invalid-rules": Problem(422, "Invalid rules", "The files of rules have faults; each names its file and the place there."),
     "invalid-schedule": Problem(422, "Invalid schedule", "The schedule has faults; each has a JSON Pointer."),
     "invalid-selection": Problem(422, "Invalid selection", "The selection of deliveries has faults; each has a JSON Pointer."),
+    "empty-import": Problem(422, "Nothing to import", "The file has no lines. Send one event a line (NDJSON)."),
     "invalid-export": Problem(422, "Invalid export", "The export has faults; each has a JSON Pointer."),
     "invalid-bulk": Problem(422, "Invalid bulk operation", "The bulk operation has faults; each has a JSON Pointer."),
     "invalid-condition": Problem(422, "Invalid condition", "The condition tree has faults; each has a JSON Pointer."),

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 
 from webapp.domain.bulk import Standing
+from webapp.domain.errors import NotFound
 from webapp.domain.exports import FILTERS, FORMATS, MEDIA_TYPES, parse_export
 from webapp.domain.instants import iso, iso_or_none
 from webapp.services import exports as service
@@ -150,7 +151,10 @@ def _step(export_id: str, verb: str) -> Response:
 
 def _row(export_id: str) -> Any:
     with get_runtime().db.read() as conn:
-        return transfers.get(conn, export_id)
+        row = transfers.get(conn, export_id)
+    if row.direction != "export":
+        raise NotFound(f"There is no export {export_id[:80]!r}.")
+    return row
 
 
 def _answer_one(export_id: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:

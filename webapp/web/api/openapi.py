@@ -22,6 +22,7 @@ from webapp.web.api import (
     explain,
     exports,
     health,
+    imports,
     keys,
     marks,
     needs,
@@ -56,6 +57,7 @@ TAGS = (
     {"name": "samples", "description": "Events that somebody keeps under a name."},
     {"name": "event-types", "description": "The catalog: what events look like, who owns them."},
     {"name": "exports", "description": "Everything that matches a filter as a file, written in the background."},
+    {"name": "imports", "description": "Events from a file, brought in by the background."},
     {"name": "bulk", "description": "Retry, re-run, cancel or replay everything that matches, in the background."},
     {"name": "sources", "description": "Addresses for senders that speak their own dialect."},
     {"name": "keys", "description": "The keys of programs, for administrators."},
@@ -211,6 +213,7 @@ def _schemas() -> dict[str, Any]:
         marks,
         bulk,
         exports,
+        imports,
         read_only,
         reroute,
         rules,
@@ -231,6 +234,8 @@ def _schemas() -> dict[str, Any]:
         "Bulk",
         "BulkError",
         "Export",
+        "Import",
+        "ImportFault",
     ):
         schemas[f"{noun}List"] = _list_of(noun)
     return schemas

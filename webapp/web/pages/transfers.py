@@ -1,4 +1,4 @@
-"""Pages of exports: the list, one with its progress and its file, the form."""
+"""Pages of exports and imports: the list, one with its progress and its file, the form of an export."""
 
 from __future__ import annotations
 
