@@ -1,4 +1,4 @@
-"""``python -m bench [engine] [http] [batch] [browser] [memory] [scale] [fairness] [conditions] [flood] [--rounds N]``: everything side by side, in one run.
+"""``python -m bench [engine] [http] [batch] [browser] [memory] [scale] [fairness] [conditions] [flood] [pages] [--rounds N]``: everything side by side, in one run.
 
 The machine is shared and noisy: what is compared runs in turn, several rounds, and medians and spread are
 printed with the ratios. A target that is missed is printed as missed; this never fails a build.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-PIECES = ("engine", "http", "batch", "browser", "memory", "scale", "fairness", "conditions", "flood")
+PIECES = ("engine", "http", "batch", "browser", "memory", "scale", "fairness", "conditions", "flood", "pages")
 
 
 def main() -> int:
@@ -211,6 +211,18 @@ def run_fairness(_rounds: int) -> None:
             print(f"{label:24}{told}; {waited.flood_left:,} of the flood were still waiting then")
 
 
+def run_pages(rounds: int) -> None:
+    from bench import pages
+
+    title(f"Server time of a page, ms, {pages.EVENTS:,} events stored, SQLite")
+    found = pages.measure(3 * rounds)
+    print(f"{'':48}   median      p95        KB")
+    for page in found:
+        print(f"{page.rule:48}{page.median:9.1f}{page.p95:9.1f}{page.bytes / 1000:10.1f}")
+    slow = [page.rule for page in found if page.median >= 50]
+    print(f"target a median under 50 ms on every page: {verdict(not slow)} {' '.join(slow)}")
+
+
 def run_conditions(rounds: int) -> None:
     from bench import conditions
 
@@ -239,6 +251,7 @@ def run_flood(_rounds: int) -> None:
 
 
 RUN: dict[str, Callable[[int], None]] = {
+    "pages": run_pages,
     "flood": run_flood,
     "conditions": run_conditions,
     "fairness": run_fairness,

@@ -67,7 +67,8 @@ def test_templates_name_what_exists_and_by_its_version() -> None:
         for kind, said in CALL.findall(source):
             folder, suffix = {"styles": ("css/", ".css"), "scripts": ("js/", ".js"), "asset": ("", "")}[kind]
             for name in re.findall(r'"([^"]+)"', said):
-                if not (STATIC / f"{folder}{name}{suffix}").is_file():
+                file = packs.sheet(name) if kind == "styles" else f"{folder}{name}{suffix}"
+                if not (STATIC / file).is_file():
                     wrong.append(f"{path.name}: {kind} {name}")
     assert wrong == []
     assert all((STATIC / f"css/{name}.css").is_file() for name in STYLES)

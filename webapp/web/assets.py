@@ -69,12 +69,16 @@ def find(name: str) -> Asset | None:
     kind = TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     if packed := PACKED.fullmatch(name):
         names = packed[2][1:].split("+")
-        if len(set(names)) < len(names) or not all(f"{packed[1]}/{one}.{packed[1]}" in _files() for one in names):
+        if len(set(names)) < len(names) or not all(_source(packed[1], one) in _files() for one in names):
             return None
         join = packs.pack_styles if packed[1] == "css" else packs.pack_scripts
         return Asset(join(names, lambda one: _files()[one].read_text(encoding="utf-8")).encode(), kind)
     path = _files().get(name)
     return Asset(path.read_bytes(), kind) if path else None
+
+
+def _source(folder: str, name: str) -> str:
+    return packs.sheet(name) if folder == "css" else f"js/{name}.js"
 
 
 @bp.get("/static/<path:filename>")

@@ -27,6 +27,7 @@ SCRIPTS = (
     "checks",
     "failures",
 )
+VENDORED = {"uplot": "vendor/uplot/uPlot.min.css"}  # sheets of others that may be joined: they point to nothing
 IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "(\./(\w+)\.js|\.\./vendor/[\w./-]+\.js)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:const|let|class|function|async function) (\w+))", re.MULTILINE)
 STRAY = re.compile(r"^(?:import|export)\b(?! *\().*", re.MULTILINE)
@@ -39,9 +40,14 @@ def name_of(names: Iterable[str]) -> str:
     return "".join(f"+{name}" for name in names)
 
 
+def sheet(name: str) -> str:
+    """The file of a sheet, below ``static/``."""
+    return VENDORED.get(name, f"css/{name}.css")
+
+
 def pack_styles(names: Iterable[str], read: Read) -> str:
     """The sheets in this order. They lie in one folder, so what they point to is found from here as well."""
-    return "\n".join(read(f"css/{name}.css") for name in names)
+    return "\n".join(read(sheet(name)) for name in names)
 
 
 def pack_scripts(names: Iterable[str], read: Read) -> str:
