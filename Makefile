@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test test-fast check chaos fmt migrate demo bench pin install install-dev
+.PHONY: help run test test-fast check chaos screenshots fmt migrate demo bench pin install install-dev
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ check: install-dev ## Lint, formatting, types, layers
 
 chaos: install-dev ## Strike a hub at random for three minutes, then count what was lost
 	exec $(BIN)/python -m tests.chaos --seconds 55
+
+screenshots: install-dev ## Take a picture of every page of a lively hub, into docs/screenshots
+	exec $(BIN)/python -m tests.screenshots
 
 fmt: install-dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only .

@@ -99,4 +99,4 @@ def _measured(app: Flask, person: Person, address: str, times: int) -> Page:
         size = len(person.get(address).data)
         taken.append((time.perf_counter() - begun) * 1000)
     rule = app.url_map.bind("localhost").match(address, return_rule=True)[0].rule
-    return Page(rule, statistics.median(taken), sorted(taken)[int(0.95 * (times - 1))], size)
+    return Page(rule, statistics.median(taken), sorted(taken)[round(0.95 * (times - 1))], size)

@@ -13,7 +13,7 @@ WHOLE = "body:has(#side nav):has(main h1)"
 
 @pytest.mark.parametrize(
     ("address", "field", "word"),
-    [("/events", "input[name=q]", "order.paid"), 
+    [("/events", "input[name=q]", "order.paid"),
      ("/subscriptions", "input[name=q]", "order"), ("/event-types", "input[name=q]", "order")],
 )  # fmt: skip
 def test_filter_is_in_the_address_and_outlives_back_and_forward(
