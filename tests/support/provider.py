@@ -91,7 +91,7 @@ def running_provider(**options: Any) -> Iterator[TestProvider]:
             if asked.path == "/authorize":
                 self._send(302, {}, provider.authorize({k: v[0] for k, v in parse_qs(asked.query).items()}))
             elif asked.path == "/keys":
-                self._send(200, {"keys": [provider.key.as_dict(private=False)]})
+                self._send(200, {"keys": [{"kty": "new", "kid": "two"}, provider.key.as_dict(private=False)]})
             else:
                 self._send(200, provider.metadata())
 

@@ -33,6 +33,7 @@ TIMEOUT_S = (5.0, 10.0)  # to connect, to read
 MAX_BYTES = 1_048_576
 LEEWAY_S = 60  # clocks differ
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+KEY_TYPES = ("RSA", "EC", "OKP")
 NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -128,7 +129,7 @@ class Provider:
         with self._lock:
             age = time.monotonic() - self._keys_fetched
             if age >= KEPT_S or (again and age >= KEYS_AGAIN_S):
-                self._keys = self._fetch(uri)
+                self._keys = {"keys": _for_signatures(self._fetch(uri).get("keys"))}
                 self._keys_fetched = time.monotonic()
             return self._keys
 
@@ -210,6 +211,12 @@ class Provider:
         client.trust_env = False  # no .netrc, no proxy that nobody set here
         client.hooks["response"].append(_read_bounded)
         return client
+
+
+def _for_signatures(found: Any) -> list[dict[str, Any]]:
+    """The keys that may sign a token: one of a kind that is not known must not spoil the others."""
+    keys = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [one for one in keys if one.get("kty") in KEY_TYPES and one.get("use", "sig") == "sig"]
 
 
 def _read_bounded(response: Response, **_: Any) -> Response:
