@@ -1,5 +1,7 @@
 // What changed, as lines over a chart: hovering says who and what, the link leads there. People who do not see the chart,
 // or have no pointer, have the list below the charts.
+import { hour, zoneName } from "./chart_words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const NEAR = 8; // pixels: nearer ones share a line
 
@@ -24,7 +26,7 @@ function grouped(plot, changes, width) {
 function line({ x, changes }, height) {
   const newest = changes.at(-1);
   const kind = changes.some((one) => one.kind === "breaker") ? "breaker" : newest.kind;
-  const words = changes.map((one) => `${new Date(one.at * 1000).toISOString().slice(11, 16)} UTC: ${one.words}`).join("\n");
+  const words = changes.map((one) => `${hour(one.at)} ${zoneName(one.at)}: ${one.words}`).join("\n");
   const href = changes.length > 1 && new Set(changes.map((one) => one.href)).size > 1 ? "/audit" : newest.href;
   return make("a", { href, class: `mark-link mark-${kind}`, tabindex: "-1" },
     make("title", {}, words),

@@ -1,5 +1,5 @@
 // How uPlot draws our charts. Colours and dashes are those of the legend, which has them from the tokens.
-import { day, hour, tick } from "./chart_words.js";
+import { day, hour, tick, zone } from "./chart_words.js";
 
 const DASHES = { p95: [6, 3], p99: [2, 3] };
 const colour = (element, what) => getComputedStyle(element)[what];
@@ -76,7 +76,7 @@ export function options(figure, series, width, height, { read, marks }) {
   const far = series().range === "7d";
   return {
     width, height, padding: [10, 8, 0, 0], legend: { show: false },
-    tzDate: (at) => window.uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
+    tzDate: (at) => window.uPlot.tzDate(new Date(at * 1000), zone()),
     cursor: { y: false, drag: { x: false, y: false, setScale: false }, sync: { key: "charts" }, points: { show: shape !== "bars", size: 7 } },
     scales: { x: { range: () => [series().from, series().until] }, y: { distr: unit === "seconds" ? 3 : 1, range: range(unit) } },
     axes: [

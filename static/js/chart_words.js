@@ -21,12 +21,16 @@ export function tick(unit, value) {
   return value >= 1e6 ? `${value / 1e6} M` : value >= 1e4 ? `${value / 1000} k` : `${+value.toPrecision(3)}`;
 }
 
-const iso = (at) => new Date(at * 1000).toISOString();
-export const hour = (at) => iso(at).slice(11, 16);
-export const day = (at) => new Date(at * 1000).toLocaleDateString("en", { month: "short", day: "numeric", timeZone: "UTC" });
+// Times are told in the zone that the person chose; the page names it.
+export const zone = () => document.querySelector("[data-charts]")?.dataset.zone || "Etc/UTC";
+const told = (at, options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone(), hourCycle: "h23", ...options }).format(new Date(at * 1000));
+export const hour = (at) => told(at, { hour: "2-digit", minute: "2-digit" });
+export const day = (at) => told(at, { month: "short", day: "numeric" });
+export const minute = (at) => `${told(at, { year: "numeric" })}-${told(at, { month: "2-digit" })}-${told(at, { day: "2-digit" })} ${hour(at)}`;
+export const zoneName = (at) => told(at, { hour: "2-digit", timeZoneName: "short" }).split(" ").at(-1);
 
 // The slot at an index, as people say it.
 export function clock(series, index) {
   const from = series.from + index * series.step;
-  return `${series.range === "7d" ? `${day(from)}, ` : ""}${hour(from)} UTC`;
+  return `${series.range === "7d" ? `${day(from)}, ` : ""}${hour(from)} ${zoneName(from)}`;
 }

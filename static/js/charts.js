@@ -1,7 +1,7 @@
 // Charts that follow: uPlot over the drawing that the hub made, from the same numbers. New numbers are fetched at most
 // once a second, and no sooner than the hub reads them anew; a chart that is looked at stays where it is.
 import { options, stacked } from "./chart_options.js";
-import { clock, said } from "./chart_words.js";
+import { clock, minute, said } from "./chart_words.js";
 import { drawMarks, listChanges } from "./chart_marks.js";
 
 const LEAST_MS = 1000;
@@ -52,7 +52,7 @@ function fillTable(figure) {
   const values = series.plots[figure.dataset.plot];
   const rows = series.t.map((_, i) => {
     const row = document.createElement("tr");
-    row.insertCell().textContent = new Date((series.from + i * series.step) * 1000).toISOString().slice(0, 16).replace("T", " ");
+    row.insertCell().textContent = minute(series.from + i * series.step);
     for (const curve of values) Object.assign(row.insertCell(), { className: "num", textContent: said(figure.dataset.unit, curve[i]) });
     return row;
   });

@@ -24,10 +24,18 @@ function remember({ href, label, about }) {
   try { localStorage.setItem(RECENT, JSON.stringify({ owner, items })); } catch { /* private mode: nothing is kept */ }
 }
 
-// What the page offers: links and buttons beside its title, by the words on them.
+// What the page offers: links and buttons beside its title by the words on them, and others that data-palette names.
+// They are pressed where they are, so that their forms, tokens and questions stay the same.
+const NAMED = 'main [data-palette]:not([data-palette=""])';
+const said = (one) => one.dataset.palette || one.textContent.trim().replace(/\s+/g, " ");
 function actions() {
-  const all = document.querySelectorAll("main .head-actions :is(a[href], button), main .head :is(a.button, button.button)");
-  return [...new Set(all)].filter((one) => !one.disabled && one.checkVisibility() && one.textContent.trim());
+  const all = document.querySelectorAll(`main .head-actions :is(a[href], button, summary), main .head :is(a.button, button.button), ${NAMED}`);
+  return [...new Set(all)].filter((one) => !one.disabled && one.checkVisibility() && said(one));
+}
+
+function run(one) {
+  one.click();
+  if (one.matches("summary") && one.parentElement.open) one.parentElement.querySelector("input:not([type=hidden]), select, button")?.focus();
 }
 
 function line({ label, about, href }, id, icon) {
@@ -58,10 +66,10 @@ function group(title, lines) {
 function drawHere() {
   const words = field.value.trim().toLowerCase();
   const fits = (text) => text.toLowerCase().includes(words);
-  const runs = actions().map((one, n) => [one, one.textContent.trim().replace(/\s+/g, " "), n]).filter(([, label]) => fits(label));
+  const runs = actions().map((one, n) => [one, said(one), n]).filter(([, label]) => fits(label));
   const lines = runs.map(([one, label, n]) => {
     const option = line({ label }, `palette-a${n}`, "palette-icon-run");
-    option.addEventListener("click", (event) => { event.preventDefault(); dialog.close(); one.click(); });
+    option.addEventListener("click", (event) => { event.preventDefault(); dialog.close(); run(one); });
     return option;
   });
   const before = words ? [] : recent().map((item, n) => line(item, `palette-r${n}`, "palette-icon-recent"));
@@ -113,4 +121,4 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (dialog.open) dialog.close(); else open();
 });
-document.addEventListener("click", (event) => { if (event.target.closest("[data-palette]")) open(); });
+document.addEventListener("click", (event) => { if (event.target.closest('[data-palette=""]')) open(); });

@@ -68,13 +68,13 @@ def test_event_page_shows_a_bar_moving_and_log_lines_arriving(hub: Hub, ada: Vis
         expect(bar).not_to_have_attribute("value", last, timeout=PATIENCE_MS)
         seen.add(bar.get_attribute("value"))
     assert len(seen) >= 4
-    expect(ada.page.locator("#events-log")).to_contain_text("rendered page 1", timeout=PATIENCE_MS)
+    expect(ada.page.locator("#log")).to_contain_text("rendered page 1", timeout=PATIENCE_MS)
     late = ada.context.new_page()  # someone who comes later sees the snapshot first
     late.goto(f"{hub.url}/events/{uid}")
-    expect(late.locator("#events-log")).to_contain_text("rendered page 1")
+    expect(late.locator("#log")).to_contain_text("rendered page 1")
     late.close()
     expect(ada.page.locator("#events-status [data-state=succeeded]")).to_be_visible(timeout=PATIENCE_MS)
-    expect(ada.page.locator("#events-log")).to_contain_text("rendered page 10")
+    expect(ada.page.locator("#log")).to_contain_text("rendered page 10")
     assert not ada.was_reloaded()
 
 

@@ -14,6 +14,7 @@ from tests.support.people import HTMX, Person
 from webapp.domain.access import SYSTEM
 from webapp.runtime import Runtime
 from webapp.store import tables, versions
+from webapp.store.outcomes import add_log_lines
 from webapp.web import why
 
 NASTY = "<img src=x onerror=alert(1)>\"'"
@@ -96,3 +97,24 @@ def test_event_leads_to_the_version_that_ran_its_request_and_its_audit_entries(
     assert "was in force when this delivery ran" in " ".join(history.text.split())
     assert [cell.text for cell in history.select("tr[aria-current] > td:first-child")] == ["1 Ran"]
     assert "was in force" not in as_viewer.get(there.replace(ran, "dlv_none")).text
+
+
+def test_log_hands_out_what_came_to_those_who_may_view_payloads(sqlite_rt: Runtime, as_viewer: Person) -> None:
+    uid = make_event(sqlite_rt)
+    one = make_delivery(sqlite_rt, uid, make_subscription(sqlite_rt, name="Prints"), state="running")
+    two = make_delivery(sqlite_rt, uid, make_subscription(sqlite_rt, name="Mails"), state="running")
+    row = {"attempt": 1, "at": sqlite_rt.clock(), "level": "info"}
+    with sqlite_rt.db.write() as conn:
+        add_log_lines(conn, [row | {"delivery_id": of, "text": text} for of, text in ((one, NASTY), (two, "sent"))])
+    first = soup(as_viewer.get(f"/events/{uid}")).select("#log li")
+    assert [("Prints" in first[0].text, NASTY in first[0].text), "Mails" in first[1].text] == [(True, True), True]
+    came = soup(as_viewer.part(f"/events/{uid}/log?after={first[0]['data-seq']}"))
+    assert [line["data-seq"] for line in came.select("li")] == [first[1]["data-seq"]]
+    alone = soup(as_viewer.part(f"/deliveries/{one}/log"))
+    assert [("Prints" in line.text, NASTY in line.text) for line in alone.select("li")] == [(False, True)]
+    assert as_viewer.part(f"/events/{uid}/log?after=-{'9' * 30}").status_code == 200
+    users = tables.users
+    with sqlite_rt.db.write() as conn:
+        conn.execute(users.update().where(users.c.id == as_viewer.user_id).values(sees_payloads=False))
+    assert as_viewer.part(f"/events/{uid}/log").status_code == 403
+    assert "sent" not in soup(as_viewer.get(f"/events/{uid}")).select_one("#log").text  # type: ignore[union-attr]

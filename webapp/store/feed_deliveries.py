@@ -23,7 +23,6 @@ from webapp.store.paging import LIMIT, NEWER_CAP, SCAN, Page, page_of
 
 ATTEMPTS_SHOWN = 100
 STATES_CAP = 1_000
-LINES_SHOWN = 500
 STACK_CHARS = 20_000
 TEXT_CHARS = 2_000
 RESULT_CHARS = 8_000
@@ -119,17 +118,6 @@ class AttemptRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line that a handler wrote."""
-
-    seq: int
-    attempt: int
-    at: datetime
-    level: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Mate:
     """A delivery of a batch."""
 
@@ -147,7 +135,6 @@ class DeliveryView:
 
     delivery: DeliveryRow
     attempts: tuple[AttemptRow, ...]  # oldest first
-    lines: tuple[LogLine, ...]  # oldest first
     reruns: tuple[tuple[str, str], ...]  # later re-runs of the same pair: (id, state)
     batch: tuple[Mate, ...] = ()  # all of its batch, oldest first
 
@@ -203,12 +190,13 @@ def deliveries_of_event(conn: Connection, event_uid: str, limit: int = LIMIT) ->
 
 
 def find_view(conn: Connection, delivery_id: str) -> DeliveryView | None:
-    """One delivery with its newest attempts, its newest log lines and its re-runs, or ``None``."""
+    """One delivery with its newest attempts and its re-runs, or ``None``."""
     delivery = find_delivery(conn, delivery_id)
     if delivery is None:
         return None
-    attempts, lines = _attempts(conn, delivery_id), _lines(conn, delivery_id)
-    return DeliveryView(delivery, attempts, lines, _reruns(conn, delivery), _batch(conn, delivery.batch_id))
+    return DeliveryView(
+        delivery, _attempts(conn, delivery_id), _reruns(conn, delivery), _batch(conn, delivery.batch_id)
+    )
 
 
 def count_states(conn: Connection, subscription_id: str = "") -> dict[str, int]:
@@ -318,17 +306,6 @@ def _attempts(conn: Connection, delivery_id: str) -> tuple[AttemptRow, ...]:
     )  # fmt: skip
     rows = conn.execute(query).all()
     return tuple(AttemptRow(**row._mapping) for row in reversed(rows))
-
-
-def _lines(conn: Connection, delivery_id: str) -> tuple[LogLine, ...]:
-    line = t.log_lines.c
-    query = (
-        select(line.seq, line.attempt, line.at, line.level, func.substr(line.text, 1, TEXT_CHARS).label("text"))
-        .where(line.delivery_id == delivery_id)
-        .order_by(line.seq.desc())
-        .limit(LINES_SHOWN)
-    )
-    return tuple(LogLine(**row._mapping) for row in reversed(conn.execute(query).all()))
 
 
 def _reruns(conn: Connection, delivery: DeliveryRow) -> tuple[tuple[str, str], ...]:

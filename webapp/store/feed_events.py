@@ -20,7 +20,7 @@ from webapp.store import tables as t
 from webapp.store.condition_sql import compile_condition
 from webapp.store.engine import within
 from webapp.store.events import to_event
-from webapp.store.feed_deliveries import AttemptRow, DeliveryRow, LogLine
+from webapp.store.feed_deliveries import AttemptRow, DeliveryRow
 from webapp.store.feed_notifications import unread_of
 from webapp.store.needs import newest_needing
 from webapp.store.paging import COUNT_CAP, LIMIT, NEWER_CAP, SCAN, escape_like
@@ -29,9 +29,7 @@ WORKER_IS_LOST = timedelta(seconds=20)
 ERRORS_WITHIN = timedelta(hours=24)
 DELIVERIES_SHOWN = 100
 ATTEMPTS_SHOWN = 300
-LINES_SHOWN = 14
 ACTION_CAP = 1_000  # dead deliveries beyond this are not told apart: it is a flood
-LINE_CHARS = 500
 SUBJECT_CHARS = 200
 TYPES_KNOWN = 200
 JUDGED = 1_000  # events that a search reads whole, where SQL cannot say the condition
@@ -137,8 +135,6 @@ class EventProgress:
 
     deliveries: tuple[DeliveryRow, ...]  # oldest first
     attempts: tuple[AttemptOf, ...]  # oldest first
-    lines: tuple[LogLine, ...]  # oldest first
-    line_owners: dict[str, str]  # delivery id -> name, when more than one of them wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +225,7 @@ def sender_name(conn: Connection, received_by: str) -> str:
 
 
 def progress_of(conn: Connection, uid: str) -> EventProgress:
-    """Deliveries, tries and the end of the log of one event."""
+    """Deliveries and tries of one event."""
     deliveries = feed.deliveries_of_event(conn, uid, limit=DELIVERIES_SHOWN)
     a = t.attempts.c
     names = AttemptRow.__dataclass_fields__
@@ -238,17 +234,7 @@ def progress_of(conn: Connection, uid: str) -> EventProgress:
     query = select(a.delivery_id, *columns).where(a.event_uid == uid).order_by(a.id.desc()).limit(ATTEMPTS_SHOWN)
     rows = conn.execute(query).all()
     attempts = [AttemptOf(row.delivery_id, AttemptRow(**{n: row._mapping[n] for n in names})) for row in rows]
-    lines, owners = _last_lines(conn, deliveries)
-    return EventProgress(deliveries, tuple(reversed(attempts)), lines, owners)
-
-
-def _last_lines(conn: Connection, deliveries: tuple[DeliveryRow, ...]) -> tuple[tuple[LogLine, ...], dict[str, str]]:
-    line = t.log_lines.c
-    columns = (line.seq, line.attempt, line.at, line.level, func.substr(line.text, 1, LINE_CHARS).label("text"))
-    names = {one.id: one.subscription_name for one in deliveries}
-    query = select(*columns).where(within(conn, line.delivery_id, list(names))).order_by(line.seq.desc())
-    rows = conn.execute(query.limit(LINES_SHOWN)).all() if names else []
-    return tuple(LogLine(**row._mapping) for row in reversed(rows)), names
+    return EventProgress(deliveries, tuple(reversed(attempts)))
 
 
 def capped_count(query: Select[Any], cap: int) -> ColumnElement[int]:

@@ -5,6 +5,7 @@ Reads come from ``store.feed_deliveries``; every change goes through ``services.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from webapp.services.needs import AT_ONCE
 from webapp.store import feed_deliveries as feed
 from webapp.store import feed_needs
 from webapp.store.feed_case import find_case
+from webapp.store.feed_log import AT_ONCE as AT_ONCE_LINES
+from webapp.store.feed_log import last_lines, lines_after
 from webapp.store.feed_subscriptions import list_names
 from webapp.store.feed_waiting import is_blocking, waits_of
 from webapp.store.paging import Page
@@ -130,10 +133,27 @@ def show(delivery_id: str) -> Response:
         view = feed.find_view(conn, delivery_id)
         waits = waits_of(conn, [delivery_id], rt.clock()).get(delivery_id)
         blocks = is_blocking(conn, delivery_id)
+        lines = () if render.wants_part() else last_lines(conn, [delivery_id])
     if view is None:
         raise NotFound("There is no such delivery.")
-    context = {"view": view, "waits": waits, "blocks": blocks, "can": can}
+    context = {"view": view, "waits": waits, "blocks": blocks, "lines": lines, "can": can}
     return render.page_or_part("deliveries/show.html", "deliveries/_body.html", **context)
+
+
+@bp.get("/<delivery_id>/log")
+@require("read", payloads=True)
+def log(delivery_id: str) -> Response:
+    """Lines of its handler behind ``after``."""
+    _get(delivery_id)
+    with get_runtime().db.read() as conn:
+        return log_part(conn, {delivery_id: ""})
+
+
+def log_part(conn: Connection, owners: Mapping[str, str]) -> Response:
+    """What came to the log of these deliveries; names are shown when there are several."""
+    after = max(0, request.args.get("after", 0, type=int))
+    lines = lines_after(conn, list(owners), min(after, 2**62))
+    return render.part("log/_lines.html", lines=lines, owners=owners, has_more=len(lines) == AT_ONCE_LINES)
 
 
 @bp.get("/<delivery_id>/test.py")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
+from sqlalchemy import Connection
 
 from webapp.domain import payload_tree
 from webapp.domain.access import HIDDEN
@@ -22,19 +23,21 @@ from webapp.store import feed_events as feed
 from webapp.store.event_types import deprecation_of
 from webapp.store.feed_deliveries import DeliveryRow, deliveries_of_event
 from webapp.store.feed_events import EventDetail, EventFilter, EventPage
+from webapp.store.feed_log import last_lines
 from webapp.store.feed_story import versions_run
 from webapp.store.feed_waiting import is_blocking, waits_of
 from webapp.web import render
 from webapp.web.answers import SINCE, done, newer_part, since_of, url_with
 from webapp.web.auth import current_actor, may_view_payloads, require
 from webapp.web.context import get_runtime
-from webapp.web.pages.deliveries import can
+from webapp.web.pages.deliveries import can, log_part
 from webapp.web.story import background_of, story_of
 from webapp.web.why import why_of_event
 
 bp = Blueprint("events", __name__, url_prefix="/events")
 
 QUERY_CHARS = 2_000
+LINES_SHOWN = 200  # when the page is opened
 ANSWERED = 20  # deliveries that the form shows
 
 
@@ -138,6 +141,8 @@ def show(uid: str) -> Response:
     event, asked = find_event(uid), request.args.get("subscription", "")[:64]
     with get_runtime().db.read() as conn:
         sender = feed.sender_name(conn, event.received_by)
+        owners = owners_of(conn, uid)
+        lines = last_lines(conn, list(owners), LINES_SHOWN)
         deprecation = deprecation_of(conn, event.type)
     return render.page_or_part(
         "events/show.html",
@@ -145,6 +150,8 @@ def show(uid: str) -> Response:
         **progress_context(event, is_whole=True),
         why=why_of_event(event.uid, asked),
         sender=sender,
+        owners=owners,
+        lines=lines,
         deprecation=deprecation,
         against=_against(event),
         tree=payload_tree.tree(payload_tree.read(event.payload)),
@@ -166,6 +173,15 @@ def payload(uid: str) -> Response:
     if node is None:
         raise NotFound("There is nothing at this path.")
     return render.part("events/_nodes.html", event=event, node=node)
+
+
+@bp.get("/<uid>/log")
+@require("read", payloads=True)
+def log(uid: str) -> Response:
+    """Lines of its handlers behind ``after``."""
+    find_event(uid)
+    with get_runtime().db.read() as conn:
+        return log_part(conn, owners_of(conn, uid))
 
 
 @bp.get("/<uid>/live")
@@ -217,6 +233,11 @@ class Compared:
 
     event: EventDetail
     difference: Difference
+
+
+def owners_of(conn: Connection, uid: str) -> dict[str, str]:
+    """The deliveries whose log lines the page of an event shows, and their names."""
+    return {one.id: one.subscription_name for one in deliveries_of_event(conn, uid, limit=feed.DELIVERIES_SHOWN)}
 
 
 def _against(event: EventDetail) -> Compared | None:
