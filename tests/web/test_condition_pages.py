@@ -15,9 +15,12 @@ from tests.support.factories import make_event, make_subscription, rows_of
 from tests.support.markup import by_id, soup, words
 from tests.support.people import HTMX, Person
 from tests.support.trees import TREES
+from webapp.domain.access import SYSTEM
 from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import Refused
+from webapp.domain.samples import parse_sample
 from webapp.runtime import Runtime
+from webapp.services import samples
 from webapp.services.catalog import HandlerInfo, register_handlers
 from webapp.store import tables
 from webapp.store.feed_fields import seen_fields
@@ -225,3 +228,17 @@ def test_hostile_conditions_stay_text(signed_in: Person) -> None:
         assert "<script>alert" not in signed_in.post(PATH, start | {"condition_to": mode}, headers=HTMX).text
     many = {f"c-{n}-field": "data.a" for n in range(90)} | {"condition_mode": "rows", "condition_to": "json"}
     assert "64 comparisons" in words(_post(signed_in, many))
+
+
+def test_rule_is_tried_on_a_sample_that_the_form_offers(signed_in: Person, sqlite_rt: Runtime) -> None:
+    event = {"type": "order.paid", "payload": {"amount": 90}}
+    made = samples.save(sqlite_rt, SYSTEM, parse_sample({"name": "Small order", "event": event}, sqlite_rt.clock()))
+    offered = soup(signed_in.get("/samples/-/options"))
+    assert [(one["value"], one["label"]) for one in offered.select("option")] == [(made, "Small order: order.paid")]
+    rule = {"pattern": "order.*", "condition_mode": "text", "condition_text": "data.amount>100", "event_id": made}
+    part = soup(signed_in.post("/subscriptions/check", rule))
+    assert "data.amount > 100 was 90" in words(by_id(part, "subscriptions-check"))
+    fits = soup(signed_in.post("/subscriptions/check", rule | {"condition_text": "data.amount>50"}))
+    assert "This event would match" in words(by_id(fits, "subscriptions-check"))
+    gone = soup(signed_in.post("/subscriptions/check", rule | {"event_id": "smp_gone"}))
+    assert "cannot be tried" in words(by_id(gone, "subscriptions-check"))

@@ -28,6 +28,7 @@ ROLES = {
 }
 LIVES = {"": None, "30": 30, "90": 90, "365": 365}
 OVERLAPS = {"0": "at once", "1": "in an hour", "24": "in a day", "168": "in a week"}  # hours
+FIELD_OF = {"scopes": "scope_only", "expires_at": "days"}  # where the form calls it otherwise
 LIMIT_FIELDS = ("scope_only", "event_types", "sources", "days", "no_payloads")
 
 
@@ -103,7 +104,8 @@ def errors_of(refusal: HubError, fallback: str) -> dict[str, list[str]]:
     """What is wrong, by field of the form."""
     errors: dict[str, list[str]] = {}
     for fault in refusal.faults:
-        errors.setdefault(fault.pointer.lstrip("/") or fallback, []).append(fault.message)
+        name = fault.pointer.lstrip("/") or fallback
+        errors.setdefault(FIELD_OF.get(name, name), []).append(fault.message)
     return errors or {fallback: [refusal.detail]}
 
 
