@@ -71,12 +71,6 @@ def fetch(rt: Runtime, actor: Actor, export_id: str) -> tuple[Any, Iterator[byte
     """The row and the file, for whoever asked for it and may still see what is in it; audited."""
     with rt.db.write() as conn:
         row = transfers.get(conn, export_id)
-        if not is_of(row, actor):
-            raise Forbidden(f"This file is for {row.actor_name}, who asked for it. Ask for an export of your own.")
-        if row.shows_payloads and not actor.can(PAYLOADS):
-            raise Forbidden(
-                "This file holds payloads, or what a search in them found, and you may not view payloads any more."
-            )
         if (
             row.direction != "export"
             or row.state != Standing.DONE
@@ -84,6 +78,12 @@ def fetch(rt: Runtime, actor: Actor, export_id: str) -> tuple[Any, Iterator[byte
             or row.file_until <= rt.clock()
         ):
             raise Conflict("There is no file: it is not written yet, or its time is over.")
+        if not is_of(row, actor):
+            raise Forbidden(f"This file is for {row.actor_name}, who asked for it. Ask for an export of your own.")
+        if row.shows_payloads and not actor.can(PAYLOADS):
+            raise Forbidden(
+                "This file holds payloads, or what a search in them found, and you may not view payloads any more."
+            )
         trail.leave(rt, conn, actor, "export.downloaded", target_of(row._mapping), {"bytes": row.bytes})
     return row, _stream(rt, row)
 
