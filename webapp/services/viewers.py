@@ -70,7 +70,7 @@ class Viewers:
 
     def _now(self) -> float:
         """By the clock of Redis, which all processes share."""
-        seconds, micros = self._connected().time()  # type: ignore[misc]
+        seconds, micros = self._connected().time()
         return float(seconds) + float(micros) / 1e6
 
     def _is_quiet(self) -> bool:
