@@ -12,7 +12,9 @@ import pytest
 from tests.support.sources import ROOT, files, name_of
 
 MODULE_LINES, FUNCTION_LINES, TEMPLATE_LINES, STYLE_LINES, SCRIPT_LINES = 400, 60, 150, 300, 250
-OWN_ASSETS_GZIPPED = 80_000  # bytes of all css and js of ours, as sent; what one page may cost: tests/browser/test_weight.py
+OWN_ASSETS_GZIPPED = (
+    80_000  # bytes of all css and js of ours, as sent; what one page may cost: tests/browser/test_weight.py
+)
 
 PYTHON = [path for path in files(".py", under=("webapp", "jobs", "tests", "bench")) if "versions" not in path.parts]
 

@@ -209,3 +209,13 @@ def test_link_can_say_what_became_of_it_for_a_week(rt: Runtime, clock: Clock) ->
         with rt.db.write() as conn:
             drop_outdated(conn, clock())
         assert (invitations.find(rt, token) is not None) is found
+
+
+def test_where_nobody_signs_in_with_a_password_nobody_is_invited(sqlite_rt: Runtime) -> None:
+    token = token_of(invitations.invite(sqlite_rt, SYSTEM, Invitation("viewer")))
+    sqlite_rt.settings = replace(sqlite_rt.settings, password_sign_in=False)
+    with pytest.raises(Conflict, match="identity provider"):
+        accept(sqlite_rt, token)
+    with pytest.raises(Conflict, match="identity provider"):
+        invitations.invite(sqlite_rt, SYSTEM, Invitation("viewer"))
+    assert rows_of(sqlite_rt, tables.users) == []

@@ -8,7 +8,9 @@ from webapp.domain.errors import Fault, Refused
 
 MAX_LENGTH = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-][A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{0,63}}@{_LABEL}(?:\.{_LABEL})*")
+_ADDRESS = re.compile(
+    rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-][A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{0,63}}@{_LABEL}(?:\.{_LABEL})*"
+)
 
 
 def parse_mail_address(text: str) -> str:

@@ -56,8 +56,9 @@ class Made:
 
 
 def invite(rt: Runtime, actor: Actor, wanted: Invitation) -> Made:
-    """A new invitation. Raises ``Refused`` (invalid-user), or ``Conflict`` when too many are open."""
+    """A new invitation. Raises ``Refused`` (invalid-user), or ``Conflict``: too many are open, or passwords are off."""
     demand(actor)
+    _must_take_passwords(rt)
     _check(wanted)
     token, now = secrets.token_urlsafe(32), rt.clock()
     row = {
@@ -109,6 +110,7 @@ def accept(rt: Runtime, token: str, username: str, password: str, visit: Visit) 
 
     Raises ``Refused`` or ``Conflict`` (the name is taken), and then the link is still good.
     """
+    _must_take_passwords(rt)
     user = prepare_user(rt, username, password, USER_ROLES[0])
     with rt.db.write() as conn:
         link = one_time_links.use_link(conn, fingerprint(token), INVITATION, rt.clock(), user["id"])
@@ -117,6 +119,11 @@ def accept(rt: Runtime, token: str, username: str, password: str, visit: Visit) 
         add_user(rt, conn, actor, user)
         _note(rt, conn, actor, "invitation.accepted", link._asdict())
     return str(user["id"])
+
+
+def _must_take_passwords(rt: Runtime) -> None:
+    if not rt.settings.password_sign_in:
+        raise Conflict("Nobody signs in with a password here: people come by the identity provider.")
 
 
 def _check(wanted: Invitation) -> None:

@@ -12,7 +12,7 @@ PUBLISHES_BY_GET = "inbound.publish"  # asks by itself, to answer in one line
 # Coming, going, the switch itself, and what only takes access away: an incident is no time to leave a door open.
 DOORS = frozenset(
     {
-        "session.begin", "session.check_code", "session.use_link", "session.end",
+        "session.begin", "session.check_code", "second_factor.begin", "second_factor.confirm", "session.use_link", "session.end",
         "read_only.switch_on", "read_only.switch_off", "api.put_read_only",
         "settings.disable_user", "settings.sign_out_others", "people.withdraw_invitation",
         "keys.revoke", "api.revoke_key",
