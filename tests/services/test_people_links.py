@@ -213,7 +213,8 @@ def test_link_can_say_what_became_of_it_for_a_week(rt: Runtime, clock: Clock) ->
 
 def test_where_nobody_signs_in_with_a_password_nobody_is_invited(sqlite_rt: Runtime) -> None:
     token = token_of(invitations.invite(sqlite_rt, SYSTEM, Invitation("viewer")))
-    sqlite_rt.settings = replace(sqlite_rt.settings, password_sign_in=False)
+    provider = {"oidc_issuer": "https://id.example.org", "oidc_client_id": "hub", "oidc_client_secret": "s" * 20}
+    sqlite_rt.settings = replace(sqlite_rt.settings, password_sign_in=False, **provider)
     with pytest.raises(Conflict, match="identity provider"):
         accept(sqlite_rt, token)
     with pytest.raises(Conflict, match="identity provider"):
