@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +11,7 @@ from webapp.domain.access import SYSTEM
 from webapp.domain.events import parse_event, through_json
 from webapp.runtime import Runtime
 from webapp.services.accept import Accepted, Acceptor
-from webapp.services.cause import CAUSE
+from webapp.services.cause import caused
 
 SOURCE = "signalbox"  # of an event that names none
 
@@ -30,7 +29,4 @@ class Publisher:
     async def publish(self, document: Mapping[str, Any]) -> Accepted:
         """Accept what ``document`` describes; what is handled here is its cause unless it names one. Raises ``Refused``."""
         draft = parse_event(through_json(document), default_source=SOURCE, now=self._rt.clock())
-        cause = CAUSE.get()
-        if cause is not None and draft.causation_id is None:
-            draft = replace(draft, causation_id=cause)
-        return await asyncio.to_thread(self._acceptor.accept, draft, SYSTEM)
+        return await asyncio.to_thread(self._acceptor.accept, caused(draft), SYSTEM)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +18,7 @@ from webapp.domain.subscriptions import parse_subscription
 from webapp.runtime import Runtime, build_runtime
 from webapp.services import catalog, subscriptions
 from webapp.services.accept import Accepted, Acceptor
-from webapp.services.cause import CAUSE
+from webapp.services.cause import caused
 from webapp.settings import Settings
 from webapp.store.status import status_json
 
@@ -60,10 +59,7 @@ class Broker:
             draft = draft_of(event, now, timing=timing)
         else:
             draft = parse_event(through_json({**event, **timing}), default_source="python", now=now)
-        cause = CAUSE.get()
-        if cause is not None and draft.causation_id is None:
-            draft = replace(draft, causation_id=cause)
-        return await asyncio.to_thread(self._acceptor.accept, draft, self._actor)
+        return await asyncio.to_thread(self._acceptor.accept, caused(draft), self._actor)
 
     async def subscribe(
         self,

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from webapp.store import tables as t
 from webapp.store.counters import minute_of
 from webapp.store.engine import within
-from webapp.store.paging import Page, escape_like
+from webapp.store.paging import Page, escape_like, walk_by_name
 
 HOURS = 24
 PER_PAGE = 50
@@ -24,7 +24,6 @@ FEW = 3
 NAMES_SHOWN = 500
 TYPES_SHOWN = 2_000
 ENDINGS = ("succeeded", "failed", "dead", "skipped")
-SEPARATOR = "\n"  # between name and id in a cursor; a name is one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +123,10 @@ def list_subscriptions(
         query = query.where(or_(*(func.lower(one).like(like, escape="\\") for one in fields)))
     if wanted.state:
         query = query.where(_IN_STATE[wanted.state])
-    name, _, last_id = after.rpartition(SEPARATOR)
-    if last_id:
-        query = query.where(or_(s.name > name, and_(s.name == name, s.id > last_id)))
-    rows = conn.execute(query.order_by(s.name, s.id).limit(limit + 1)).all()
-    shown = rows[:limit]
+    shown, following = walk_by_name(conn, query, t.subscriptions, after, limit)
     health, known = read_health(conn, [row.id for row in shown], now), _known_handlers(conn)
     found = tuple(_subscription(row, health.get(row.id, Health()), known) for row in shown)
-    return Page(found, f"{shown[-1].name}{SEPARATOR}{shown[-1].id}" if len(rows) > limit else None)
+    return Page(found, following)
 
 
 def find_subscription(conn: Connection, subscription_id: str, now: datetime) -> SubscriptionRow | None:

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 
 from webapp.domain.errors import Conflict, NotFound
-from webapp.store.paging import escape_like
+from webapp.store.paging import escape_like, walk_by_name
 from webapp.store.tables import samples
 
-SEPARATOR = "\n"  # between name and id in a cursor; a name is one line
 WORDS = 8  # at most so many are looked for
 
 
@@ -29,14 +28,8 @@ def list_samples(
     conn: Connection, *, type: str = "", words: str = "", after: str = "", limit: int = 50
 ) -> tuple[Sequence[Row[Any]], str | None]:
     """Those that are not deleted, by name, and the cursor of the next page."""
-    s = samples.c
     query = select(samples).where(*wanted(type, words))
-    name, _, last_id = after.rpartition(SEPARATOR)
-    if last_id:
-        query = query.where(or_(s.name > name, and_(s.name == name, s.id > last_id)))
-    rows = conn.execute(query.order_by(s.name, s.id).limit(limit + 1)).all()
-    following = SEPARATOR.join((rows[limit - 1].name, rows[limit - 1].id)) if len(rows) > limit else None
-    return rows[:limit], following
+    return walk_by_name(conn, query, samples, after, limit)
 
 
 def newest_samples(

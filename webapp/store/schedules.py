@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from webapp.domain.errors import NotFound
 from webapp.store import revisions
+from webapp.store.paging import walk_by_name
 from webapp.store.tables import schedules
-
-SEPARATOR = "\n"  # between name and id in a cursor; a name is one line
 
 
 def get_schedule(conn: Connection, schedule_id: str) -> Row[Any]:
@@ -26,14 +25,8 @@ def get_schedule(conn: Connection, schedule_id: str) -> Row[Any]:
 
 def list_schedules(conn: Connection, after: str, limit: int) -> tuple[Sequence[Row[Any]], str | None]:
     """Those that are not deleted, by name, and the cursor of the next page."""
-    s = schedules.c
-    query = select(schedules).where(s.deleted_at.is_(None))
-    name, _, last_id = after.rpartition(SEPARATOR)
-    if last_id:
-        query = query.where(or_(s.name > name, and_(s.name == name, s.id > last_id)))
-    rows = conn.execute(query.order_by(s.name, s.id).limit(limit + 1)).all()
-    following = SEPARATOR.join((rows[limit - 1].name, rows[limit - 1].id)) if len(rows) > limit else None
-    return rows[:limit], following
+    query = select(schedules).where(schedules.c.deleted_at.is_(None))
+    return walk_by_name(conn, query, schedules, after, limit)
 
 
 def add_schedule(conn: Connection, row: Mapping[str, Any]) -> None:

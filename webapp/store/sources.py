@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, or_, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from webapp.domain.errors import NotFound
+from webapp.store.paging import walk_by_name
 from webapp.store.revisions import change
 from webapp.store.tables_inbound import source_connections, source_requests, sources
 
 KEPT_REQUESTS = 100
 CONSUMED_AT_ONCE = 200  # sources that one consumer process holds connections for
-SEPARATOR = "\n"  # between name and id in a cursor; a name is one line
 
 
 @dataclass(slots=True)
@@ -47,14 +47,8 @@ def find_by_token(conn: Connection, token: str) -> Row[Any] | None:
 
 def list_sources(conn: Connection, after: str, limit: int) -> tuple[Sequence[Row[Any]], str | None]:
     """Those that are not deleted, by name, and the cursor of the next page."""
-    s = sources.c
-    query = select(sources).where(s.deleted_at.is_(None))
-    name, _, last_id = after.rpartition(SEPARATOR)
-    if last_id:
-        query = query.where(or_(s.name > name, and_(s.name == name, s.id > last_id)))
-    rows = conn.execute(query.order_by(s.name, s.id).limit(limit + 1)).all()
-    following = SEPARATOR.join((rows[limit - 1].name, rows[limit - 1].id)) if len(rows) > limit else None
-    return rows[:limit], following
+    query = select(sources).where(sources.c.deleted_at.is_(None))
+    return walk_by_name(conn, query, sources, after, limit)
 
 
 def list_consumed(conn: Connection, kinds: Collection[str]) -> Sequence[Row[Any]]:

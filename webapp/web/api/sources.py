@@ -18,6 +18,7 @@ from webapp.domain.sources import KINDS, parse_source, templates_of
 from webapp.services import sources as service
 from webapp.services.sources import MAX_OVERLAP
 from webapp.store import sources as store
+from webapp.store.paging import SEPARATOR
 from webapp.web.api.blueprint import LIMIT, answer, bp, operation
 from webapp.web.api.subscriptions import if_match, stale_is_412
 from webapp.web.auth import current_actor, require
@@ -34,7 +35,7 @@ def _read_place(text: str) -> str:
     except ValueError:
         name = "\x00"
     if not name.replace(
-        store.SEPARATOR, ""
+        SEPARATOR, ""
     ).isprintable():  # no name is like that, and PostgreSQL would not even compare with a NUL
         raise ValueError("This is not next_after of an answer; begin again without it.")
     return name
