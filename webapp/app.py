@@ -65,6 +65,7 @@ from webapp.web.pages import (
     subscription_transform,
     subscriptions,
     tail,
+    transfer_imports,
     transfers,
     viewers,
     workers,
@@ -75,7 +76,7 @@ from webapp.web.pages import (
 )
 
 PAGES = (
-    overview, events, tail, explain, submit, samples, reroute, deliveries, needs, bulk, transfers, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, subscription_history, subscription_transform, backtest,
+    overview, events, tail, explain, submit, samples, reroute, deliveries, needs, bulk, transfer_imports, transfers, error_pages, subscriptions, subscription_edit, condition_edit, condition_check, subscription_flow, subscription_history, subscription_transform, backtest,
     event_types, event_type_edit, notifications, notification_settings, mail_address, workers, performance, audit, schedules, sources, settings_pages, people, people_links, read_only, keys, secrets, api_docs, session, second_factor, provider, setup, problems, palette, preferences, viewers, styleguide,
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from webapp.domain.jsontext import check_sound, load_json
 
 LINES_AT_ONCE = 100
 PIECE_BYTES = 1024 * 1024
+NAME_CHARS = 120
 
 
 def pieces_of(body: bytes) -> Iterator[list[bytes]]:
@@ -57,6 +59,12 @@ def _sent(document: Any, own_id: str) -> Any:
     if not isinstance(document, dict):
         return document
     return {"id": own_id} | {name: value for name, value in document.items() if name != HUB}
+
+
+def file_name_of(given: str) -> str:
+    """What the sender calls the file, to be shown and never opened: without folders and what cannot be printed."""
+    name = re.split(r"[/\\]", given)[-1][:NAME_CHARS]
+    return "".join(char for char in name if char.isprintable()).strip()
 
 
 def words_of(refused: Refused) -> str:

@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     "loop_held": "Loops that were held",
     "worker_lost": "Workers that fell silent",
     "bulk_ended": "Bulk operations that ended",
+    "transfer_ended": "Your exports and imports that ended",
     "handler": "What handlers say",
     "digest": "Summaries",
 }

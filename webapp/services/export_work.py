@@ -14,10 +14,11 @@ from webapp.domain.access import SYSTEM
 from webapp.domain.bulk import Standing
 from webapp.domain.export_files import cloudevent_lines, columns_of, csv_header, csv_rows, json_lines
 from webapp.domain.progress import paced
-from webapp.live import TransferChanged
+from webapp.live import Fact, TransferChanged
 from webapp.runtime import Runtime
 from webapp.services import trail
 from webapp.services.exports import KEPT, target_of
+from webapp.services.transfer_notices import tell_owner
 from webapp.store import export_rows, transfers
 from webapp.store.events import to_event
 from webapp.store.export_rows import Window
@@ -83,13 +84,12 @@ def _write(rt: Runtime, row: Any, window: Window, lease: dict[str, Any]) -> bool
             return False
         if text and not is_full:
             transfers.add_piece(conn, row.id, row.pieces, text, len(window.rows))
-        if is_over:
-            _end(rt, conn, row, done, is_full)
-    rt.live.tell(TransferChanged(row.id, str(Standing.DONE if is_over else row.state)))
+        told = _end(rt, conn, row, done, is_full) if is_over else []
+    rt.live.tell(TransferChanged(row.id, str(Standing.DONE if is_over else row.state)), *told)
     return not is_over
 
 
-def _end(rt: Runtime, conn: Any, row: Any, done: int, is_full: bool) -> None:
+def _end(rt: Runtime, conn: Any, row: Any, done: int, is_full: bool) -> list[Fact]:
     why = (
         f"The file is full ({MAX_BYTES >> 20} MiB): it has the newest {done:,}. Narrow the filter for the others."
         if is_full
@@ -100,6 +100,7 @@ def _end(rt: Runtime, conn: Any, row: Any, done: int, is_full: bool) -> None:
     transfers.move(conn, row.id, (Standing.RUNNING,), Standing.DONE, now, **values)
     details = {"done": done} | ({"why": why} if why else {})
     trail.leave(rt, conn, SYSTEM, "export.finished", target_of(row._mapping), details)
+    return tell_owner(rt, conn, row.id)
 
 
 def _head(row: Any) -> bytes:

@@ -14,6 +14,7 @@ from webapp.domain.progress import rested
 from webapp.live import TransferChanged
 from webapp.runtime import Runtime
 from webapp.services import trail
+from webapp.services.transfer_notices import tell_owner
 from webapp.store import transfers
 from webapp.store.audit import Target
 
@@ -64,7 +65,9 @@ def step(rt: Runtime, actor: Actor, transfer_id: str, verb: str) -> None:
         if verb == "abort":
             transfers.drop_pieces(conn, [transfer_id])
         trail.leave(rt, conn, actor, f"{row.direction}.{words}", target_of(row._mapping))
-    rt.live.tell(TransferChanged(transfer_id, str(target)))
+        is_news = verb == "abort" and not is_of(row, actor)
+        told = tell_owner(rt, conn, transfer_id) if is_news else []
+    rt.live.tell(TransferChanged(transfer_id, str(target)), *told)
 
 
 def fetch(rt: Runtime, actor: Actor, export_id: str) -> tuple[Any, Iterator[bytes]]:

@@ -11,20 +11,21 @@ from webapp.domain.bulk import Standing
 from webapp.domain.errors import HubError, NotFound, Refused
 from webapp.domain.event_batches import Limits
 from webapp.domain.events import EventDraft
-from webapp.domain.import_lines import pieces_of, read_line, words_of
+from webapp.domain.import_lines import file_name_of, pieces_of, read_line, words_of
 from webapp.domain.instants import iso
 from webapp.domain.progress import paced
-from webapp.live import TransferChanged
+from webapp.live import Fact, TransferChanged
 from webapp.runtime import Runtime
 from webapp.services import trail
 from webapp.services.accept import Accepted, Acceptor
 from webapp.services.export_work import LEASE
 from webapp.services.exports import check_room, new_row, target_of
+from webapp.services.transfer_notices import tell_owner
 from webapp.store import accounts, transfers
 
 
-def start(rt: Runtime, actor: Actor, body: bytes, default_source: str) -> str:
-    """Keep the file, to be brought in by the background; answers the id of the import."""
+def start(rt: Runtime, actor: Actor, body: bytes, default_source: str, name: str = "") -> str:
+    """Keep the file, to be brought in by the background; answers the id of the import. ``name``: what its sender calls it."""
     actor.must("publish")
     digest, import_id, now = sha256(body).hexdigest(), rt.new_id("imp"), rt.clock()
     pieces = list(pieces_of(body))
@@ -32,7 +33,7 @@ def start(rt: Runtime, actor: Actor, body: bytes, default_source: str) -> str:
         "what": "events",
         "format": "ndjson",
         "shows_payloads": True,
-        "file_name": f"{digest[:12]}.ndjson",
+        "file_name": file_name_of(name) or f"{digest[:12]}.ndjson",
         "digest": digest,
         "options": {"counted": True, "speed": paced(None, 0, now), "source": default_source, "line": 0},
         "total": sum(bool(line.strip()) for lines in pieces for line in lines),
@@ -88,12 +89,16 @@ def _step(rt: Runtime, acceptor: Acceptor, owner: str, import_id: str) -> bool:
         if not transfers.step(conn, row, now, cursor=str(n + 1), options=options, **counts, **lease):
             return False
         transfers.add_faults(conn, import_id, faults)
-        if is_over:
-            transfers.move(conn, import_id, (Standing.RUNNING,), Standing.DONE, now)
-            transfers.drop_pieces(conn, [import_id])
-            trail.leave(rt, conn, SYSTEM, "import.finished", target_of(row._mapping), counts)
-    rt.live.tell(TransferChanged(import_id, str(Standing.DONE if is_over else row.state)))
+        told = _end(rt, conn, row, counts) if is_over else []
+    rt.live.tell(TransferChanged(import_id, str(Standing.DONE if is_over else row.state)), *told)
     return not is_over
+
+
+def _end(rt: Runtime, conn: Any, row: Any, counts: dict[str, int]) -> list[Fact]:
+    transfers.move(conn, row.id, (Standing.RUNNING,), Standing.DONE, rt.clock())
+    transfers.drop_pieces(conn, [row.id])
+    trail.leave(rt, conn, SYSTEM, "import.finished", target_of(row._mapping), counts)
+    return tell_owner(rt, conn, row.id)
 
 
 def _bring_in(
@@ -118,14 +123,15 @@ def _bring_in(
 
 
 def _give_up(rt: Runtime, row: Any) -> bool:
-    why = f"{row.actor_name}, who asked for it, may not publish any more"
+    why, told = f"{row.actor_name}, who asked for it, may not publish any more", list[Fact]()
     with rt.db.write() as conn:
         if transfers.move(conn, row.id, (Standing.RUNNING,), Standing.ABORTED, rt.clock(), state_reason=why):
             transfers.drop_pieces(conn, [row.id])
             trail.leave(
                 rt, conn, SYSTEM, "import.aborted", target_of(row._mapping), {"why": why, "at": iso(rt.clock())}
             )
-    rt.live.tell(TransferChanged(row.id, str(Standing.ABORTED)))
+            told = tell_owner(rt, conn, row.id)
+    rt.live.tell(TransferChanged(row.id, str(Standing.ABORTED)), *told)
     return False
 
 

@@ -15,7 +15,7 @@ from webapp.domain.errors import HubError
 from webapp.domain.notices import Preferences, hub_path
 from webapp.domain.preferences import read_preferences
 from webapp.domain.reach import Reach, reach_of
-from webapp.live import NotificationCreated
+from webapp.live import Fact, NotificationCreated
 from webapp.runtime import Runtime
 from webapp.store.mails import addresses_of
 from webapp.store.notifications import add_notification, add_sends, browsers_of, list_listeners, put_into_inboxes
@@ -51,20 +51,10 @@ def notify(
     ``kind`` is one of ``domain.notices.KINDS``, ``link`` a path of the hub. Within an hour, notifications with
     the same ``dedupe_key`` are counted on the first one instead of piling up.
     """
-    if link is not None and hub_path(link) is None:
-        raise ValueError("a notification links to a path of the hub")
-    row = {
-        "id": rt.new_id("ntf"),
-        "at": rt.clock(),
-        "severity": severity,
-        "kind": kind,
-        "title": title[:200],
-        "body": body[:2000],
-        "link": link,
+    row = _row(rt, severity, title, body, kind, link, dedupe_key) | {
         "event_uid": event_uid,
         "subscription_id": subscription_id,
         "delivery_id": delivery_id,
-        "dedupe_key": dedupe_key,
     }
     with rt.db.write() as conn:
         added = add_notification(conn, row)
@@ -73,6 +63,43 @@ def notify(
     if added.changed:
         rt.live.tell(NotificationCreated(added.id, severity))
     return added.id
+
+
+def notify_one(
+    rt: Runtime,
+    conn: Connection,
+    user_id: str,
+    severity: Severity,
+    title: str,
+    body: str = "",
+    *,
+    kind: str,
+    link: str,
+    dedupe_key: str,
+) -> list[Fact]:
+    """The same for one user alone, in the transaction of what it tells of; answers what to tell browsers after it."""
+    row = _row(rt, severity, title, body, kind, link, dedupe_key)
+    added = add_notification(conn, row)
+    if added.fresh:
+        put_out(rt, conn, row, [one for one in list_listeners(conn) if one.id == user_id])
+    return [NotificationCreated(added.id, severity)] if added.changed else []
+
+
+def _row(
+    rt: Runtime, severity: Severity, title: str, body: str, kind: str, link: str | None, dedupe_key: str | None
+) -> dict[str, Any]:
+    if link is not None and hub_path(link) is None:
+        raise ValueError("a notification links to a path of the hub")
+    return {
+        "id": rt.new_id("ntf"),
+        "at": rt.clock(),
+        "severity": severity,
+        "kind": kind,
+        "title": title[:200],
+        "body": body[:2000],
+        "link": link,
+        "dedupe_key": dedupe_key,
+    }
 
 
 def put_out(rt: Runtime, conn: Connection, row: Mapping[str, Any], listeners: Iterable[Any]) -> None:

@@ -50,6 +50,7 @@ PLACES = (
     Place("/styleguide", "Style guide", "palette", SETTINGS, is_listed=False),
     Place("/explain", "Try an event", "flask-conical", ROUTE, is_listed=False),
     Place("/events/new", "Submit an event", "plus", verb="publish", is_listed=False),
+    Place("/transfers/import", "Import events", "plus", verb="publish", is_listed=False),
     Place("/subscriptions/new", "New subscription", "plus", ROUTE, verb="design", is_listed=False),
     Place("/schedules/new", "New schedule", "plus", ROUTE, verb="design", is_listed=False),
     Place("/sources/new", "New source", "plus", ROUTE, verb="design", is_listed=False),

@@ -68,7 +68,7 @@ PROBLEMS: dict[str, Problem] = {
     "bad-request": Problem(400, "Bad request", "The request cannot be understood."),
     "too-many-fields": Problem(400, "Too many fields", "The form has more fields than any form of the hub."),
     "duplicate-field": Problem(400, "Duplicate field", "A form field was sent twice."),
-    "unexpected-file": Problem(400, "Unexpected file", "No form of the hub takes files."),
+    "unexpected-file": Problem(400, "Unexpected file", "Only the form that imports events takes a file."),
     "invalid-content-encoding": Problem(400, "Invalid content encoding", "The body is not what its Content-Encoding says: it is cut off, or is not gzip at all."),
     "invalid-idempotency-key": Problem(400, "Invalid idempotency key", "Send one Idempotency-Key of 1 to 255 printable ASCII characters, best a UUID in double quotes."),
     "idempotency-in-progress": Problem(409, "Still in progress", "The first request with this Idempotency-Key is not answered yet. Wait as long as Retry-After says, then repeat it."),

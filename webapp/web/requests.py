@@ -18,6 +18,7 @@ from webapp.domain.instants import parse_instant
 from webapp.domain.jsontext import parse_json
 from webapp.web.context import get_runtime
 from webapp.web.security import csrf
+from webapp.web.uploads import FileTooLarge, file_limit, room_for_file
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -57,7 +58,7 @@ def read_body(limit: int, kinds: Sequence[str] = (JSON,)) -> bytes:
     body = read_raw(asked, limit)
     if len(body) > limit:  # chunked: Werkzeug stops reading one byte behind the limit, without a word
         raise too_large(limit)
-    return body if encoding in ("", "identity") else _inflated(body, limit)
+    return body if encoding in ("", "identity") else inflated(body, limit)
 
 
 def read_raw(asked: Request, limit: int, *, cache: bool = False) -> bytes:
@@ -82,7 +83,7 @@ def too_large(limit: int) -> Refused:
     return Refused("payload-too-large", f"The body may have {limit} bytes at most.", status=413)
 
 
-def _inflated(body: bytes, limit: int) -> bytes:
+def inflated(body: bytes, limit: int) -> bytes:
     """What gzip packed, which may be a few members one after the other. Stops one byte behind the limit."""
     plain = bytearray()
     try:
@@ -219,12 +220,15 @@ def check_request(of_machine: bool) -> None:
 def _check_form() -> None:
     if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):  # a second lock beside the token
         raise Refused("csrf-failed", "This form was sent from another site.", status=403)
-    limit = get_runtime().settings.max_body_bytes
-    body = read_raw(request._get_current_object(), limit, cache=True)  # type: ignore[attr-defined]
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    limit, room = get_runtime().settings.max_body_bytes, room_for_file(asked)
+    body = read_raw(asked, room or limit, cache=True)
+    if room and len(body) > room:
+        raise FileTooLarge(file_limit())
     if request.mimetype == FORM:
         _check_urlencoded(body, limit)
-    if request.files:
-        raise Refused("unexpected-file", "No form of the hub takes files.", status=400)
+    if request.files and not room:
+        raise Refused("unexpected-file", "This form of the hub takes no file.", status=400)
     fields = list(request.form.items(multi=True))
     if len(fields) > MAX_FIELDS:
         raise _too_many()

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.domain.access import PAYLOADS
 from webapp.domain.bulk import ENDED
-from webapp.domain.errors import Refused
+from webapp.domain.errors import Conflict, Refused
 from webapp.domain.exports import FORMATS, parse_export
 from webapp.services import exports
 from webapp.store import transfers
@@ -18,7 +18,7 @@ from webapp.web import render
 from webapp.web.answers import done, url_with
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
-from webapp.web.transfer_files import file_answer
+from webapp.web.transfer_files import faults_answer, file_answer
 from webapp.web.transfer_forms import document_of
 
 bp = Blueprint("transfers", __name__, url_prefix="/transfers")
@@ -65,6 +65,8 @@ def create() -> Response:
         made = exports.start(get_runtime(), current_actor(), parse_export(document, get_runtime().clock()))
     except Refused as refused:
         return _form(document, [fault.message for fault in refused.faults] or [refused.detail], status=422)
+    except Conflict as busy:
+        return _form(document, [busy.detail], status=busy.status)
     there = url_for("transfers.show", transfer_id=made)
     return done("The file is being written", back=there, go=there)
 
@@ -76,13 +78,14 @@ def show(transfer_id: str) -> Response:
     actor = current_actor()
     with get_runtime().db.read() as conn:
         row = transfers.get(conn, transfer_id)
-        faults = transfers.faults_of(conn, transfer_id, FAULTS_SHOWN)
+        refused = transfers.faults_of(conn, transfer_id, FAULTS_SHOWN)
         names = dict(list_names(conn))
     return render.page_or_part(
         "transfers/show.html",
         "transfers/_body.html",
         row=row,
-        faults=faults,
+        faults=refused,
+        most_faults=transfers.MAX_FAULTS,
         names=names,
         formats=FORMAT_WORDS,
         has_ended=row.state in ENDED,
@@ -97,6 +100,13 @@ def show(transfer_id: str) -> Response:
 def fetch(transfer_id: str) -> Response:
     """The file, for whoever asked for it."""
     return file_answer(transfer_id)
+
+
+@bp.get("/<transfer_id>/faults")
+@require("read")
+def faults(transfer_id: str) -> Response:
+    """The lines of an import that were refused, all that are kept, as a file."""
+    return faults_answer(transfer_id)
 
 
 @bp.post("/<transfer_id>/discard")
