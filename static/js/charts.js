@@ -77,10 +77,16 @@ function show(figure) {
 
 async function refresh() {
   if (!block() || document.hidden) return;
+  if (!series) block().setAttribute("aria-busy", "true");
+  const trouble = block().querySelector("[data-charts-trouble]");
   try {
     series = await fetchSeries();
+    trouble.hidden = true;
   } catch {
-    return; // the badge says that the hub is away; the next turn tries again
+    trouble.hidden = false; // over the drawings, which stay; the next turn tries again
+    return;
+  } finally {
+    block()?.removeAttribute("aria-busy");
   }
   block().querySelectorAll("[data-plot]").forEach(show);
   listChanges(block(), series.changes);
@@ -108,6 +114,7 @@ new ResizeObserver(() => {
 new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 document.addEventListener("toggle", (event) => { if (series && event.target.matches(".chart-table")) fillTable(event.target.closest("[data-plot]")); }, true);
+document.addEventListener("click", (event) => { if (event.target.closest("[data-charts-again]")) refresh(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(); });
 for (const name of ["live:events", "live:workers", "live:subscriptions", "live:resync", "live:poll"]) body.addEventListener(name, soon);
 body.addEventListener("htmx:load", () => { if (block() && !block().querySelector(".uplot")) soon(); });

@@ -52,4 +52,12 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// What opens over a page closes with Escape, and the focus is back where it was opened.
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && event.target.closest("details:is(.pause, .viewers)[open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary").focus();
+});
+
 document.addEventListener("click", (event) => { if (event.target.closest("[data-help]")) help.showModal(); });

@@ -96,6 +96,7 @@ function open() {
   document.querySelectorAll("dialog[open]").forEach((one) => one.close());
   document.getElementById("side")?.hidePopover?.();
   field.value = "";
+  if (!found.childElementCount) found.replaceChildren(document.getElementById("palette-skeleton").content.cloneNode(true));
   dialog.showModal();
   drawHere();
   choose(options()[0]);
@@ -109,6 +110,15 @@ field?.addEventListener("keydown", (event) => {
   MOVES[event.key]();
 });
 field?.addEventListener("input", () => { drawHere(); choose(options()[0]); });
+// What the hub did not answer is said where its answer was to be; chosen, it is asked for again.
+function failed(event) {
+  event.stopPropagation(); // said here, in no toast
+  const option = line({ label: "Search could not be loaded. Try again" }, "palette-again", "palette-icon-run");
+  option.addEventListener("click", (click) => { click.preventDefault(); window.htmx.trigger(field, "palette:open"); });
+  found.replaceChildren(option);
+  choose(chosen() ?? options()[0]);
+}
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) dialog?.addEventListener(name, failed);
 found?.addEventListener("htmx:afterSwap", () => choose(chosen() ?? options()[0]));
 dialog?.addEventListener("click", (event) => {
   const option = event.target.closest("[role=option][href]");

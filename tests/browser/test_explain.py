@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.support.chromium import Visitor
 from tests.support.hub import Hub
+from tests.support.late import SHIFTS, Line, forgive
 
 PATIENCE_MS = 20_000
 OVER_50 = {"field": "data.amount", "op": "gt", "value": 50}
@@ -57,3 +59,34 @@ def test_event_is_tried_and_one_subscription_asked_why_not(hub: Hub, ada: Visito
     page.wait_for_url(f"**/events/{uid}?subscription={users}")
     page.reload()
     expect(answer).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("path", "button", "asks", "place", "came"),
+    [("/subscriptions/new", "Backtest", "/subscriptions/backtest$", "#subscriptions-backtest [data-skeleton]", "matched"),
+     ("/explain", "Try it", "/explain$", "#explain-result [data-skeleton]", "No subscription listens")],
+)  # fmt: skip
+def test_answer_that_did_not_come_is_asked_for_again(
+    hub: Hub, ada: Visitor, path: str, button: str, asks: str, place: str, came: str
+) -> None:
+    hub.publish("late.answer", {})
+    page = ada.page
+    page.add_init_script(SHIFTS)
+    ada.go(path)
+    page.fill("#f-pattern" if path != "/explain" else "#f-type", "late.asked")
+    page.wait_for_load_state("networkidle")
+    part, line = page.locator(place), Line(ada, asks)
+    page.get_by_role("button", name=button, exact=True).click()
+    expect(part).to_have_attribute("aria-busy", "true")
+    expect(part).to_have_attribute("data-skeleton", "shown", timeout=PATIENCE_MS)
+    before = part.bounding_box() or {}
+    line.be("fails")
+    expect(part).to_contain_text("could not be loaded", timeout=PATIENCE_MS)
+    assert part.get_attribute("aria-busy") is None
+    assert (part.bounding_box() or {})["height"] == pytest.approx(before["height"], abs=1)
+    page.wait_for_timeout(600)  # what moves now does so without anybody's doing
+    assert page.evaluate("window.__shift") < 0.1
+    line.be("works")
+    part.get_by_role("button", name="Try again").click()
+    expect(part).to_contain_text(came, timeout=PATIENCE_MS)
+    forgive(ada)

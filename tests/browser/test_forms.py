@@ -10,14 +10,10 @@ from playwright.sync_api import Dialog, expect
 
 from tests.support.chromium import Visitor
 from tests.support.hub import Hub
+from tests.support.late import SHIFTS
 
 PATIENCE_MS = 20_000
 STANDING = "[data-standing]"
-SHIFTS = """
-window.__shift = 0;
-new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) window.__shift += one.value; })
-  .observe({ type: "layout-shift", buffered: true });
-"""
 
 
 class Asked:
@@ -85,6 +81,69 @@ def test_leaving_asks_once_only_while_something_is_not_saved(ada: Visitor) -> No
     page.click(".form-foot button[type=submit]")
     page.wait_for_url(f"**{url}")
     assert asked.times == 1
+
+
+def _type_into(ada: Visitor, url: str) -> Asked:
+    ada.go("/schedules")
+    ada.go(f"{url}/edit")
+    asked = Asked(ada)
+    ada.page.click("#f-name")
+    ada.page.keyboard.type(" more")
+    expect(ada.page.locator(STANDING)).to_have_text("Not saved yet")
+    return asked
+
+
+def test_back_asks_and_stays_or_goes(ada: Visitor) -> None:
+    url = _make_schedule(ada, "Left by Back")
+    asked, page = _type_into(ada, url), ada.page
+    page.evaluate("history.back()")
+    _until(ada, lambda: asked.times == 1)
+    assert page.url.endswith("/edit")
+    assert page.input_value("#f-name").endswith(" more")
+    asked.leave = True
+    page.evaluate("history.back()")
+    page.wait_for_url("**/schedules")
+    assert asked.times == 2
+
+
+def test_closing_asks(ada: Visitor) -> None:
+    asked, page = _type_into(ada, _make_schedule(ada, "Closed")), ada.page
+    page.close(run_before_unload=True)
+    _until(ada, lambda: asked.times == 1)
+    assert not page.is_closed()
+    asked.leave = True
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
+    assert asked.times == 2
+
+
+def test_what_htmx_puts_in_the_place_of_a_form_asks(ada: Visitor) -> None:
+    asked, page = _type_into(ada, _make_schedule(ada, "Swapped")), ada.page
+    page.evaluate("""() => {
+      const link = Object.assign(document.createElement("a"), { id: "swap", href: "/schedules", textContent: "All" });
+      for (const [name, value] of [["get", "/schedules"], ["target", "#content"], ["select", "#content"], ["swap", "outerHTML"], ["push-url", "true"]])
+        link.setAttribute(`hx-${name}`, value);
+      document.querySelector("main h1").append(link);
+      window.htmx.process(link);
+    }""")
+    page.click("#swap")
+    assert asked.times == 1
+    expect(page.locator("#f-name")).to_have_value("Swapped more")
+    asked.leave = True
+    page.click("#swap")
+    expect(page.locator("#f-name")).to_have_count(0, timeout=PATIENCE_MS)
+    assert asked.times == 2
+    ada.go("/events")
+    assert asked.times == 2  # what is gone is not asked about again
+
+
+def _until(visitor: Visitor, came: Callable[[], bool]) -> None:
+    """Dialogs come while the page is spoken to."""
+    for _ in range(150):
+        if came():
+            return
+        visitor.page.wait_for_timeout(100)
+    raise AssertionError("it did not come")
 
 
 def test_rows_of_a_condition_and_another_view_of_it_are_told_apart(ada: Visitor) -> None:

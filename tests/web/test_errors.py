@@ -10,6 +10,7 @@ from flask import Flask
 from tests.support.people import HTMX, Person, Program
 from webapp.domain.errors import Unavailable
 from webapp.logs import stamp_ids
+from webapp.services.attempts import TooManyFailures
 from webapp.web.auth import public
 
 
@@ -128,6 +129,13 @@ def test_every_kind_of_refusal_of_a_page_says_its_trace_and_what_to_do(
     def lost(*args: object, **options: object) -> object:
         raise Unavailable("The database does not answer.")
 
+    def tired(*args: object, **options: object) -> object:
+        raise TooManyFailures(40)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(app.extensions["signalbox"].db), "read", tired)
+        answers[429] = signed_in.get("/schedules")
+    assert answers[429].headers["Retry-After"] == "40"
     monkeypatch.setattr(type(app.extensions["signalbox"].db), "read", lost)
     answers[503] = signed_in.get("/schedules")
     for status, answer in [*answers.items(), (403, forged)]:

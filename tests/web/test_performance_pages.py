@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from webapp.services.subscriptions import pause
 from webapp.store.counters import minute_of, raise_counts
 from webapp.store.stats import read_performance, window_of
 from webapp.web import charts
-from webapp.web.plots import plots_of
+from webapp.web.plots import Curve, Plot, plots_of
 
 
 def _count(rt: Runtime, *keys: tuple[int, str, str, int, int]) -> None:
@@ -123,6 +124,20 @@ def test_series_has_the_numbers_of_the_drawing_and_what_changed(
     assert told["changes"][-2]["href"] == f"/subscriptions/{made}"
     page = soup(signed_in.get("/performance"))
     assert "Deployed <1.4>, by Signalbox" in words(by_id(page, "charts"))
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "ends", "tick"),
+    [("1h", "UTC", "12:00 UTC", "12:00"), ("1h", "Asia/Kolkata", "17:30 IST", "17:30"),
+     ("7d", "Europe/Berlin", "23 Nov, 13:00 CET", "Nov 23")],
+)  # fmt: skip
+def test_drawing_tells_times_as_clocks_of_the_zone_do(name: str, zone: str, ends: str, tick: str) -> None:
+    window = window_of(name, datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC))
+    curve = Curve("plain", "events", (None,) * (window.slots - 1) + (3.0,))
+    drawn = charts.draw(Plot("events", "Events", "", "count", "lines", (curve,)), window, zone=zone)
+    assert drawn.columns[-1].words == f"{ends}: 3 events"
+    assert drawn.columns[0].words.endswith(": nothing")
+    assert drawn.x_ticks[-1].label == tick
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil, floor, log10
+from zoneinfo import ZoneInfo
 
 from webapp.store.marks import Change
 from webapp.store.stats import Window
@@ -79,10 +80,11 @@ class Chart:
     base: int = BASE
 
 
-def draw(plot: Plot, window: Window, changes: Sequence[Change] = ()) -> Chart:
-    """The drawing of one plot over its window, with a mark for each change."""
+def draw(plot: Plot, window: Window, changes: Sequence[Change] = (), zone: str = "UTC") -> Chart:
+    """The drawing of one plot over its window, with a mark for each change; times as clocks of that zone show them."""
+    there = ZoneInfo(zone)
     if plot.is_empty:
-        return Chart(_x_ticks(window), (), (), (), (), True)
+        return Chart(_x_ticks(window, there), (), (), (), (), True)
     bars: tuple[Bar, ...] = ()
     lines: tuple[Line, ...] = ()
     if plot.shape == "bars":
@@ -93,7 +95,7 @@ def draw(plot: Plot, window: Window, changes: Sequence[Change] = ()) -> Chart:
         y, ticks = _y_scale(plot.unit, found)
         lines = tuple(Line(_path(window, curve.values, y), curve.kind) for curve in reversed(plot.curves))
     marks = tuple(Tick(_x_of(window, one.at), words_of(one)) for one in changes)
-    return Chart(_x_ticks(window), ticks, bars, lines, _columns(window, plot), False, marks)
+    return Chart(_x_ticks(window, there), ticks, bars, lines, _columns(window, plot, there), False, marks)
 
 
 def in_words(unit: str, value: float | None) -> str:
@@ -175,29 +177,36 @@ def _path(window: Window, values: Sequence[float | None], y: Callable[[float], f
     return "".join(parts)
 
 
-def _columns(window: Window, plot: Plot) -> tuple[Column, ...]:
+def _columns(window: Window, plot: Plot, there: ZoneInfo) -> tuple[Column, ...]:
     width = PLOT_W / window.slots
     return tuple(
-        Column(_r(LEFT + i * width), _r(width), _column_words(window.at(i), plot, values))
+        Column(_r(LEFT + i * width), _r(width), f"{_slot_words(window, i, there)}: {_column_words(plot, values)}")
         for i, values in enumerate(_by_slot(plot))
     )
 
 
-def _column_words(at: datetime, plot: Plot, values: Sequence[float | None]) -> str:
+def _slot_words(window: Window, slot: int, there: ZoneInfo) -> str:
+    at = window.at(slot).astimezone(there)
+    return f"{at:%-d %b, %H:%M %Z}" if window.name == "7d" else f"{at:%H:%M %Z}"
+
+
+def _column_words(plot: Plot, values: Sequence[float | None]) -> str:
     if all(value is None for value in values):
-        return f"{at:%H:%M} UTC: nothing"
+        return "nothing"
     pairs = zip(plot.curves, values, strict=True)
-    return f"{at:%H:%M} UTC: " + ", ".join(f"{in_words(plot.unit, value)} {curve.label}" for curve, value in pairs)
+    return ", ".join(f"{in_words(plot.unit, value)} {curve.label}" for curve, value in pairs)
 
 
-def _x_ticks(window: Window) -> tuple[Tick, ...]:
+def _x_ticks(window: Window, there: ZoneInfo) -> tuple[Tick, ...]:
+    """At round times of that zone's clocks, which may be half an hour beside those of UTC."""
     every = TICK_EVERY[window.name]
     width = PLOT_W / window.slots
     ticks = []
     for i in range(window.slots):
-        minute = window.start + i * window.step
+        at = window.at(i).astimezone(there)
+        minute = at.toordinal() * 1440 + at.hour * 60 + at.minute
         if minute % every < window.step:
-            label = f"{window.at(i):%b %-d}" if window.name == "7d" else f"{window.at(i):%H:%M}"
+            label = f"{at:%b %-d}" if window.name == "7d" else f"{at:%H:%M}"
             ticks.append(Tick(_r(LEFT + i * width), label, minute % (2 * every) >= window.step))
     return tuple(ticks)
 

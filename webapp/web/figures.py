@@ -34,10 +34,10 @@ class Figures:
     seen: Performance
     changes: tuple[Change, ...]
 
-    def charts(self, *wanted: str) -> list[tuple[Plot, Chart]]:
-        """The plots of those names, or all, each with its drawing."""
+    def charts(self, *wanted: str, zone: str) -> list[tuple[Plot, Chart]]:
+        """The plots of those names, or all, each with its drawing in that time zone."""
         plots = (plot for plot in plots_of(self.seen) if not wanted or plot.id in wanted)
-        return [(plot, draw(plot, self.seen.window, self.changes)) for plot in plots]
+        return [(plot, draw(plot, self.seen.window, self.changes, zone)) for plot in plots]
 
 
 @dataclass(slots=True)

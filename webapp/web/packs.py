@@ -26,6 +26,7 @@ SCRIPTS = (
     "guard",
     "checks",
     "failures",
+    "skeleton",
 )
 VENDORED = {"uplot": "vendor/uplot/uPlot.min.css"}  # sheets of others that may be joined: they point to nothing
 IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "(\./(\w+)\.js|\.\./vendor/[\w./-]+\.js)";$', re.MULTILINE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, request
 
@@ -17,6 +18,7 @@ from webapp.web.auth import require
 from webapp.web.charts import Bar
 from webapp.web.context import get_runtime
 from webapp.web.pages.subscription_form import FIELD_CHARS, SubscriptionForm
+from webapp.web.preferences import present_preferences
 
 bp = Blueprint("backtest", __name__, url_prefix="/subscriptions")
 
@@ -59,13 +61,15 @@ def _refused(asked: dict[str, str], faults: tuple[Fault, ...]) -> Response:
 
 def _drawn(found: Backtest) -> dict[str, Any]:
     slots = found.tally.slots()
-    return {"columns": draw(slots), "width": len(slots) * SLOT, "height": HEIGHT, "step": step_in_words(slots)}
+    zone = present_preferences().shown_zone
+    return {"columns": draw(slots, zone), "width": len(slots) * SLOT, "height": HEIGHT, "step": step_in_words(slots)}
 
 
-def draw(slots: tuple[Slot, ...]) -> tuple[Column, ...]:
+def draw(slots: tuple[Slot, ...], zone: str = "UTC") -> tuple[Column, ...]:
     """One column per slot; the highest fills the height, and what is there at all can be seen."""
+    there = ZoneInfo(zone)
     top = max((slot.kept + slot.added + slot.removed for slot in slots), default=0)
-    return tuple(Column(i * SLOT, _bars(i * SLOT, slot, top), _words(slot)) for i, slot in enumerate(slots))
+    return tuple(Column(i * SLOT, _bars(i * SLOT, slot, top), _words(slot, there)) for i, slot in enumerate(slots))
 
 
 def _bars(x: int, slot: Slot, top: int) -> tuple[Bar, ...]:
@@ -78,8 +82,8 @@ def _bars(x: int, slot: Slot, top: int) -> tuple[Bar, ...]:
     return tuple(bars)
 
 
-def _words(slot: Slot) -> str:
+def _words(slot: Slot, there: ZoneInfo) -> str:
     changes = "".join(
         f", {count:,} {kind}" for kind, count in (("added", slot.added), ("removed", slot.removed)) if count
     )
-    return f"{slot.at:%Y-%m-%d %H:%M} UTC: {slot.kept + slot.added:,} matched{changes}"
+    return f"{slot.at.astimezone(there):%Y-%m-%d %H:%M %Z}: {slot.kept + slot.added:,} matched{changes}"

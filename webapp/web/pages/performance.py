@@ -12,6 +12,7 @@ from webapp.web.auth import require
 from webapp.web.context import get_runtime
 from webapp.web.figures import KEPT, Figures, read_figures, wanted_range
 from webapp.web.plots import href_of, to_json, words_of
+from webapp.web.preferences import present_preferences
 
 RANGE_WORDS = {"1h": "Hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
 
@@ -56,7 +57,7 @@ def charts_context(figures: Figures, name: str, path: str, *wanted: str) -> dict
     """What ``performance/_charts.html`` draws. A page that has its charts keeps them, so they are not drawn again."""
     kept = render.wants_part() and request.args.get("charts") == "kept"
     return {
-        "charts": [] if kept else figures.charts(*wanted),
+        "charts": [] if kept else figures.charts(*wanted, zone=present_preferences().shown_zone),
         "charts_kept": kept,
         "changes": [] if kept else [(one, words_of(one), href_of(one)) for one in reversed(figures.changes)],
         "shown_range": name,
