@@ -62,11 +62,13 @@ def test_overview_says_in_one_line_that_all_is_well_or_what_is_not(
     assert "1 delivery needs action" in words(line)
 
 
-def test_overview_puts_what_needs_action_first_and_the_newest_last(signed_in: Person, sqlite_rt: Runtime) -> None:
+def test_overview_says_how_it_is_then_what_needs_action_and_the_newest_last(
+    signed_in: Person, sqlite_rt: Runtime
+) -> None:
     make_delivery(sqlite_rt, state="dead", reason="exhausted")
     page = soup(signed_in.get("/?range=24h"))
     text = str(page)
-    places = [text.index(one) for one in ('id="h-act"', 'id="overview-health"', 'id="charts"', 'id="h-recent"')]
+    places = [text.index(one) for one in ('id="overview-health"', 'id="h-act"', 'id="charts"', 'id="h-recent"')]
     assert places == sorted(places)
     assert [figure["data-plot"] for figure in page.select("[data-plot]")] == list(OVERVIEW)
     assert "range=24h" in str(by_id(page, "overview-body")["hx-get"])

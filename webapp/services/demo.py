@@ -39,6 +39,18 @@ RULES = (
         condition={"field": "data.amount", "op": "gt", "value": 500},
         options={"severity": "success", "title": "Big order: {data.amount} EUR", "body": "{data.customer} ordered"},
     ),
+    _rule(
+        "Demo: tell of deploys",
+        "deploy.finished",
+        "notify",
+        options={"severity": "info", "title": "{data.service} {data.version} is live", "body": "In {data.environment}"},
+    ),
+    _rule(
+        "Demo: tell of leavers",
+        "user.deleted",
+        "notify",
+        options={"severity": "warning", "title": "{data.name} left", "body": "The reason: {data.reason}"},
+    ),
     _rule("Demo: monthly invoices", "invoice.requested", "demo.render", options={"steps": 24}),
     _rule("Demo: welcome mail", "user.*", "demo.flaky", retry=QUICK),
     _rule("Demo: watch deploys", "deploy.started", "demo.deploy", retry=QUICK),
