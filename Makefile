@@ -17,7 +17,7 @@ run: install ## Start the whole hub; Ctrl-C stops it
 	exec $(BIN)/python -m jobs.supervisor
 
 test: check ## Lint, types and layers, then every test
-	exec $(BIN)/python -m pytest -n 2 --dist loadgroup
+	exec $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 test-fast: install-dev ## Run the tests that start no processes and no browser
 	exec $(BIN)/python -m pytest -m "not slow and not browser"

@@ -39,14 +39,15 @@ _serial = count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts whole processes or a browser runs one after the other, beside all that does not.
+    """What drives a browser runs one after the other, so does what starts whole processes, beside all the rest.
 
     It shares the machine with them and may starve on a busy one, so it gets a second try, which the summary lists.
     The promises under chaos get none: what they lose once in a hundred runs is lost.
     """
     for item in items:
         if any(item.iter_markers("slow")) or any(item.iter_markers("browser")):
-            item.add_marker(pytest.mark.xdist_group("processes"))
+            group = "browser" if any(item.iter_markers("browser")) else "processes"
+            item.add_marker(pytest.mark.xdist_group(group))
             if "tests/chaos/" not in str(item.path):
                 item.add_marker(pytest.mark.flaky(reruns=1))
 
