@@ -29,6 +29,13 @@ def _looker(browser: Browser, house: House, **options: Any) -> Visitor:
     return new_visitor(browser, house.url, bypass_csp=True, **options)
 
 
+def _open(visitor: Visitor, address: str) -> None:
+    """A page that broke has no faults to find, so it is one."""
+    answer = visitor.page.goto(address, wait_until="load")
+    assert answer is not None
+    assert answer.status < 500, f"{address}: {answer.status}"
+
+
 def _look(page: Page) -> list[str]:
     """Everything once, wide and light; in the dark the colours; in the dark on a phone everything again."""
     page.set_viewport_size(DESK)  # type: ignore[arg-type]
@@ -45,7 +52,7 @@ def test_every_page_with_everything_in_it(house: House, looker: Visitor) -> None
     found, seen = {}, set()
     doors = house.app.url_map.bind("localhost")
     for address in house.pages:
-        looker.page.goto(house.url + address, wait_until="load")
+        _open(looker, house.url + address)
         kind = doors.match(address)[0]
         if wrong := faults(looker.page) if kind in seen else _look(looker.page):
             found[address] = wrong
@@ -60,7 +67,7 @@ def test_pages_of_a_hub_with_nothing_in_it(browser: Browser, sqlite_template: An
         visitor = _looker(browser, house)
         empty = [one for one in house.pages if one == "/" or 'class="empty"' in house.person.get(one).text]
         for address in empty:
-            visitor.page.goto(house.url + address, wait_until="load")
+            _open(visitor, house.url + address)
             if wrong := faults(visitor.page):
                 found[address] = wrong
         visitor.context.close()
@@ -80,7 +87,7 @@ def test_pages_of_somebody_who_is_not_signed_in(browser: Browser, sqlite_templat
             "/problems/not-found",
             "/nowhere",
         ):
-            visitor.page.goto(house.url + address, wait_until="load")
+            _open(visitor, house.url + address)
             if wrong := _look(visitor.page):
                 found[address] = wrong
         visitor.page.goto(house.url + "/sign-in")
@@ -136,7 +143,7 @@ def test_what_opens_on_top_of_a_page(
     house: House, looker: Visitor, address: str, open_it: Callable[[Page], None]
 ) -> None:
     page = looker.page
-    page.goto(house.url + address.format(**house.ids), wait_until="load")
+    _open(looker, house.url + address.format(**house.ids))
     open_it(page)
     assert faults(page) == []
     page.emulate_media(color_scheme="dark")

@@ -52,7 +52,9 @@ def test_every_page_is_light(browser: Browser, house: House) -> None:
             continue
         seen.add(kind)
         meter.empty_cache()
-        visitor.page.goto(house.url + address, wait_until="load")
+        answer = visitor.page.goto(house.url + address, wait_until="load")
+        assert answer is not None
+        assert answer.status < 500, f"{address}: {answer.status}"
         visitor.page.wait_for_timeout(100)  # for what scripts fetch as soon as they run
         outside = [one for one in meter.requests if one.startswith(("http", "ws")) and "//127.0.0.1:" not in one]
         sent = [one for one in meter.requests if one.startswith(("http", "ws"))]
