@@ -173,7 +173,11 @@ def test_charts_tell_times_in_the_zone_of_the_person(hub: Hub, ada: Visitor) -> 
     }
     assert page.request.post(f"{hub.url}/preferences", form=chosen | {"times": "local"}).ok
     try:
-        ada.go("/performance")
+        for _ in range(40):  # until the event is counted, and the numbers are read anew
+            ada.go("/performance")
+            if page.locator("[data-plot=events] .column").count():
+                break
+            page.wait_for_timeout(500)
         last = page.locator("[data-plot=events] .column title").last
         expect(last).to_contain_text(re.compile(rf"^\d\d:\d\d {named}: "), timeout=PATIENCE_MS)
         drawn = str(last.text_content())[:5]
