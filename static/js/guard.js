@@ -79,6 +79,12 @@ document.addEventListener("submit", (event) => { const state = forms.get(event.t
 // htmx sends forms of its own accord: one that the hub did not take is as unsaved as before.
 document.body.addEventListener("htmx:beforeRequest", ({ detail }) => { const state = forms.get(detail.elt); if (state) state.sending = true; });
 document.body.addEventListener("htmx:afterRequest", ({ detail }) => { const state = forms.get(detail.elt); if (state) state.sending = detail.successful; });
+// Something beside the form that keeps what stands in it, such as a sample: from then on it counts as saved.
+document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const keeps = detail.successful && detail.requestConfig.elt.dataset.keeps; // who asked may be gone by now
+  const form = keeps && document.getElementById(keeps);
+  if (forms.has(form)) { form.dataset.guard = ""; forms.get(form).base = values(form, typed); tell(form); }
+});
 document.body.addEventListener("htmx:confirm", (event) => {
   const { elt, target, verb } = event.detail;
   const lost = verb === "get" && elt.matches("a, [hx-push-url]") ? dirty().filter((form) => target?.contains(form) && !form.contains(elt)) : [];

@@ -131,6 +131,14 @@ SUCCESSES: list[tuple[str, Any, int, dict[str, str]]] = [
     ("POST /api/v1/event-types/{name}/accept", None, 200, {"name": "discovered"}),
     ("POST /api/v1/event-types/import", IMPORTED, 200, {}),
     ("DELETE /api/v1/event-types/{name}", None, 204, {}),
+    ("GET /api/v1/exports", None, 200, {}),
+    ("GET /api/v1/exports/{export_id}", None, 200, {}),
+    ("GET /api/v1/samples", None, 200, {}),
+    ("DELETE /api/v1/samples/{sample_id}", None, 204, {}),
+    ("GET /api/v1/keys", None, 200, {}),
+    ("GET /api/v1/imports", None, 200, {}),
+    ("GET /api/v1/read-only", None, 200, {}),
+    ("PUT /api/v1/read-only", {"read_only": False}, 200, {}),
 ]
 
 
