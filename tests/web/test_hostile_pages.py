@@ -19,7 +19,7 @@ from webapp.store.columns import metadata
 
 NASTY = "<script>alert('sbx')</script>\"'><img src=x onerror=alert('sbx')></textarea></title>{{7*191}}"
 ESCAPED = re.compile(r"&lt;script&gt;alert\((?:'|&#39;|&#x27;)sbx")
-MARKS = ("<script>alert", "<img src=x", "1337")
+MARKS = ("<script>alert", "<img src=x", r"(?<![0-9a-f])1337(?![0-9a-f])")  # no part of a trace id
 SMUGGLED = "img[src=x], [href^='javascript:'], [src^='javascript:'], [hx-get^='javascript:']"
 SHOWING = 70  # answers that show the text, escaped: fewer means that the pages were empty
 QUERY = dict.fromkeys(
@@ -49,7 +49,7 @@ def _wrong(answer: Any) -> list[str]:
         return found
     page = BeautifulSoup(answer.text, "html.parser")
     found += unsafe(page) + [f"{tag.name} smuggled in" for tag in page.select(SMUGGLED)]
-    return found + [mark for mark in MARKS if mark in answer.text]
+    return found + [mark for mark in MARKS if re.search(mark, answer.text)]
 
 
 def _rows(rt: Runtime) -> dict[str, list[Any]]:

@@ -43,10 +43,11 @@ def create() -> Response:
     pasted = read_form(LINES)[LINES]
     try:
         field, body, name = _sent(pasted)
-        actor = current_actor()
-        made = imports.start(get_runtime(), actor, body, default_source(actor), name)
     except Unusable as error:
         return _form(pasted, {error.field: error.detail}, error.status)
+    actor = current_actor()
+    try:
+        made = imports.start(get_runtime(), actor, body, default_source(actor), name)
     except Refused as refused:
         return _form(pasted, {field: refused.detail}, refused.status)
     except Conflict as busy:
