@@ -1,5 +1,6 @@
 // The inbox by keyboard: a letter presses the button of the row that has the focus, and the focus goes on to the row
-// that takes its place. A menu that is open is not swept away by news: they are fetched when it closes.
+// that takes its place. A menu that is open is not swept away by news, not even by those under way when it was opened:
+// they are fetched when it closes, or after what was chosen in it is done.
 const BUTTONS = { e: ["/archived"], u: ["/read", "/unread"], a: ["/acknowledge"], t: ["/retry"] };
 const MENUS = { h: "/snooze", m: "/mute" };
 const CHORD_MS = 1200;
@@ -33,7 +34,8 @@ document.addEventListener("submit", (event) => {
   const row = rowOf(event.target);
   if (!row) return;
   place = { id: row.id, at: rows().indexOf(row) };
-  event.target.closest("details")?.removeAttribute("open");
+  const menu = event.target.closest("details[open]");
+  if (menu) { menu.dataset.chosen = ""; menu.open = false; }
 }, true);
 
 document.body.addEventListener("htmx:afterSettle", () => {
@@ -42,11 +44,11 @@ document.body.addEventListener("htmx:afterSettle", () => {
   row?.querySelector("a[href], summary")?.focus({ preventScroll: true });
 });
 
-document.body.addEventListener("htmx:beforeRequest", (event) => {
+for (const name of ["htmx:beforeRequest", "htmx:beforeSwap"]) document.body.addEventListener(name, (event) => {
   if (event.target === list() && list().querySelector(".notification-more[open]")) event.preventDefault();
 });
 document.addEventListener("toggle", (event) => {
-  if (event.target.matches?.(".notification-more:not([open])")) window.htmx?.trigger(list(), "live:changed");
+  if (event.target.matches?.(".notification-more:not([open], [data-chosen])")) window.htmx?.trigger(list(), "live:changed");
 }, true);
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll(".notification-more[open]")) if (!menu.contains(event.target)) menu.open = false;

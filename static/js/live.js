@@ -12,9 +12,9 @@ const body = document.body;
 // An element that is being fetched may get an answer older than this hint, and what htmx queues behind a request
 // dies with the element that the answer replaces: so it is remembered, and its successor fetches once more.
 const overtaken = new Set();
+const fetching = () => document.querySelectorAll(".htmx-request[hx-get][id]");
 function tell(element, name, detail) {
-  const fetching = element === body ? document.querySelectorAll(".htmx-request[hx-get][id]") : element.matches(".htmx-request[id]") ? [element] : [];
-  for (const { id } of fetching) overtaken.add(id);
+  for (const { id } of element === body ? fetching() : element.matches(".htmx-request[id]") ? [element] : []) overtaken.add(id);
   element.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
 }
 body.addEventListener("htmx:load", ({ target }) => {
@@ -24,6 +24,15 @@ body.addEventListener("htmx:load", ({ target }) => {
     if (element) for (const name of ["live:changed", "feed:refresh"]) window.htmx.trigger(element, name);
   }));
 });
+
+// The same holds for what an answer tells (HX-Trigger) about something a person did; and htmx tells it to the form that
+// asked, where nobody hears it once news have replaced the form.
+window.addEventListener("live:changed", ({ detail }) => { if (detail?.elt) for (const { id } of fetching()) overtaken.add(id); }, true);
+body.addEventListener("htmx:beforeSend", ({ detail: { xhr, requestConfig } }) => xhr.addEventListener("readystatechange", () => {
+  if (xhr.readyState !== XMLHttpRequest.DONE || requestConfig.elt.isConnected) return;
+  const told = JSON.parse(xhr.getResponseHeader("HX-Trigger") ?? "{}");
+  for (const [name, value] of Object.entries(told)) window.htmx.trigger(body, name, value instanceof Object ? value : { value });
+}));
 
 // Leading and trailing edge: the first call runs at once, those within the pause become one call at its end.
 // While little happens the pause is a blink; under a steady stream there is one run a second.

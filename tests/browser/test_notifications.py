@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import WebSocketRoute, expect
+from playwright.sync_api import Route, WebSocketRoute, expect
 
 from tests.support.chromium import Visitor
 from tests.support.hub import Hub
@@ -131,6 +131,24 @@ def test_inbox_is_worked_through_by_keyboard(hub: Hub, ada: Visitor, reader: Act
     expect(_row(ada, "First thing").first).to_be_visible()
     ada.go("/notifications?view=snoozed")
     expect(_row(ada, "Second thing").first).to_be_visible()
+
+
+def test_what_was_done_is_shown_though_news_replaced_its_button_meanwhile(
+    hub: Hub, ada: Visitor, reader: Actor
+) -> None:
+    notify(hub.rt, "warning", "To be archived", kind="breaker")
+    ada.go("/notifications?view=unread")
+    ada.wait_live()
+    held: list[Route] = []
+    ada.page.route("**/archived", lambda route: held.append(route))
+    _row(ada, "To be archived").hover()
+    _row(ada, "To be archived").get_by_role("button", name="Archive").click()
+    notify(hub.rt, "warning", "Came meanwhile", kind="breaker")
+    expect(_row(ada, "Came meanwhile")).to_be_visible(timeout=PATIENCE_MS)
+    expect(_row(ada, "To be archived")).to_be_visible()
+    held[0].continue_()
+    expect(_row(ada, "To be archived")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(ada.page.locator("#toasts")).to_contain_text("Archived")
 
 
 def test_push_is_shown_by_the_service_worker(hub: Hub, ada: Visitor, reader: Actor) -> None:
