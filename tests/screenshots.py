@@ -23,7 +23,10 @@ from sqlalchemy import select
 from tests.support.chromium import Visitor, find_chromium, new_visitor, running_chromium
 from tests.support.hub import PASSWORD, Hub, running_hub
 from tests.support.sources import ROOT
+from webapp.domain.access import Actor
+from webapp.services import imports
 from webapp.services.demo import play
+from webapp.store.accounts import find_user
 from webapp.store.bulk import insert_rows
 from webapp.store.counters import minute_of
 from webapp.store.gauges import GAUGES
@@ -39,7 +42,7 @@ DETAILS = {"events": ("event", "/events?type=deploy.started&status=partial"),
            "deliveries": ("delivery", "/deliveries?state=dead"),
            "subscriptions": ("subscription", "/subscriptions?q=big+orders"),
            "event-types": ("event-type", "/event-types"), "schedules": ("schedule", "/schedules"),
-           "sources": ("source", "/sources"), "bulk": ("bulk-operation", "/bulk")}  # fmt: skip
+           "sources": ("source", "/sources"), "bulk": ("bulk-operation", "/bulk"), "transfers": ("import", "/transfers")}  # fmt: skip
 NIGHTLY = {"name": "Nightly report", "cron": "0 3 * * *", "type": "report.due", "payload": {"report": "sales"}}
 BEFORE = 6 * 60  # minutes that the charts tell of
 Open = Callable[[Visitor], object]
@@ -56,6 +59,7 @@ def main() -> None:
     for old in asked.into.glob("*.jpg") if not asked.names else ():
         old.unlink()
     with running_hub() as hub, running_chromium(path) as browser:
+        hub.key_name = "deploy-bot"
         taken = take_all(hub, browser, asked.into, set(asked.names))
     if not asked.names:
         (asked.into / "README.md").write_text(_index(taken), encoding="utf-8")
@@ -103,7 +107,20 @@ def fill(hub: Hub) -> None:
     order = {"kind": "retry", "selection": {"state": ["dead"]}, "reason": "The till is back"}
     _made(hub, "/api/v1/bulk", order)
     play(hub.rt, pace=0.2)
+    _files(hub)
+    paused = {"reason": "The ledger is closed until Monday"}
+    _made(hub, f"/api/v1/subscriptions/{hub.subscribe('ledger.*', 'log', name='Ledger')}/pause", paused)
     spread(hub)
+
+
+def _files(hub: Hub) -> None:
+    """An export, and an import of which some lines are refused."""
+    _made(hub, "/api/v1/exports", {"what": "events", "format": "csv", "filter": {"type": "order.*"}})
+    lines = [f'{{"type": "order.imported", "payload": {{"order": {n}}}}}' for n in range(400)]
+    lines[17], lines[212] = '{"type": "order imported"}', '{"type": "order.imported", "payload": {"order": '
+    with hub.rt.db.read() as conn:
+        row = find_user(conn, "ada")
+    imports.start(hub.rt, Actor("user", row.id, "ada", "admin"), "\n".join(lines).encode(), "till/7", "till-7.ndjson")
 
 
 def _made(hub: Hub, path: str, document: dict[str, Any]) -> None:

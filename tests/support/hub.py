@@ -66,6 +66,7 @@ class Hub:
     extra_env: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     _rt: Runtime | None = None
+    key_name: str = "tests"
     _key: str = ""
 
     @property
@@ -85,7 +86,7 @@ class Hub:
         if not self._key:
             from webapp.services.accounts import create_key
 
-            _, self._key = create_key(self.rt, SYSTEM, "tests", "admin")
+            _, self._key = create_key(self.rt, SYSTEM, self.key_name, "admin")
         return self._key
 
     def start(self) -> None:

@@ -110,13 +110,13 @@ def test_what_is_too_large_is_refused_in_the_form_and_kept_nowhere(
     bomb = gzip.compress(b" " * 200_000)
     assert len(bomb) < 4_096
     assert "Unpacked" in refusal(send(person, bomb), 413)
-    assert "4,096 bytes" in refusal(send(person, b"x" * 5_000), 413)
-    assert "4,096 bytes" in refusal(send(person, b"x" * 200_000), 413)
-    assert "4,096 bytes" in refusal(person.post("/transfers/import", {"lines": "x" * 5_000}), 413, "lines")
+    assert "4.0 KiB" in refusal(send(person, b"x" * 5_000), 413)
+    assert "4.0 KiB" in refusal(send(person, b"x" * 200_000), 413)
+    assert "4.0 KiB" in refusal(person.post("/transfers/import", {"lines": "x" * 5_000}), 413, "lines")
     huge = {"CONTENT_LENGTH": str(DRAINED + 1)}
     kind = "multipart/form-data; boundary=b"
     answer = person.client.post("/transfers/import", data=b"--b", content_type=kind, environ_overrides=huge)
-    assert "4,096 bytes" in refusal(answer, 413)
+    assert "4.0 KiB" in refusal(answer, 413)
     assert send(person, LINE.ljust(4_096)).status_code == 303
     assert len(rows_of(rt, tables.transfers)) == 1
 

@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest
 
 from webapp.domain.errors import Refused
 from webapp.web.context import get_runtime
+from webapp.web.filters import size
 
 View = TypeVar("View", bound=Callable[..., Any])
 TAKES_FILE = "takes_file"
@@ -25,7 +26,7 @@ class FileTooLarge(Refused):
     """What was sent is larger than any file may be. The blueprint of the form shows it beside the field."""
 
     def __init__(self, limit: int) -> None:
-        detail = f"The file may have {limit:,} bytes at most. Send it in parts: what is known already is skipped."
+        detail = f"The file may have {size(limit)} at most. Send it in parts: what is known already is skipped."
         super().__init__("payload-too-large", detail, status=413)
 
 

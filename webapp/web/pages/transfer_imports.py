@@ -10,6 +10,7 @@ from webapp.web import render
 from webapp.web.answers import done
 from webapp.web.auth import current_actor, require
 from webapp.web.context import get_runtime
+from webapp.web.filters import size
 from webapp.web.pages.submit_form import default_source
 from webapp.web.requests import inflated, read_form
 from webapp.web.uploads import FileTooLarge, file_limit, takes_file
@@ -73,7 +74,7 @@ def _sent(pasted: str) -> tuple[str, bytes, str]:
         return FILE, _unpacked(files[0].stream.read()), files[0].filename or ""
     body = pasted.replace("\r\n", "\n").encode()  # CRLF is the browser's; the same lines, the same digest
     if len(body) > file_limit():
-        raise Unusable(LINES, f"{file_limit():,} bytes can be imported at a time.", 413)
+        raise Unusable(LINES, f"{size(file_limit())} can be imported at a time.", 413)
     return LINES, body, ""
 
 
@@ -87,7 +88,7 @@ def _unpacked(body: bytes) -> bytes:
         return inflated(body, limit)
     except Refused as refused:
         if refused.status == FileTooLarge(limit).status:
-            raise Unusable(FILE, f"Unpacked, the file may have {limit:,} bytes at most.", refused.status) from None
+            raise Unusable(FILE, f"Unpacked, the file may have {size(limit)} at most.", refused.status) from None
         raise Unusable(FILE, "This gzip file is broken, or ends too early.") from None
 
 
