@@ -10,19 +10,21 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug.routing import Rule
 
 for _name in [name for name in os.environ if name.startswith("SIGNALBOX_")]:
     del os.environ[_name]  # before anything of ours is imported: the shell's settings are not the tests'
 
 from tests.support import servers  # noqa: E402
 from tests.support.clock import Clock  # noqa: E402
+from tests.support.databases import SpareDatabases  # noqa: E402
 from tests.support.people import Person, Program, add_person, add_program  # noqa: E402
 from webapp.domain.access import SYSTEM, Actor  # noqa: E402
 from webapp.live import RecordingPublisher, RedisPublisher  # noqa: E402
@@ -34,8 +36,6 @@ from webapp.store.engine import Database  # noqa: E402
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 DATABASES = ("sqlite", "postgresql")
 SECRET = "a-secret-that-only-the-tests-know"
-
-_serial = count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,6 +72,20 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
     return report
+
+
+class KeptTemplates(BytecodeCache):
+    """The compiled templates of this process."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
 
 
 # Servers, one of each for the whole run
@@ -138,12 +152,17 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture(scope="session")
+def postgres_spare(postgres_server: servers.Postgres, postgres_template: str) -> SpareDatabases:
+    return SpareDatabases(postgres_server, postgres_template, f"test_{os.getpid()}")
+
+
 @pytest.fixture
-def postgres_url(postgres_server: servers.Postgres, postgres_template: str) -> Iterator[str]:
+def postgres_url(postgres_server: servers.Postgres, postgres_spare: SpareDatabases) -> Iterator[str]:
     """A migrated, empty PostgreSQL database of this test."""
-    name = f"test_{os.getpid()}_{next(_serial)}"
-    yield postgres_server.create(name, template=postgres_template)
-    postgres_server.drop(name)
+    name = postgres_spare.take()
+    yield postgres_server.url(name)
+    postgres_spare.give_back(name)
 
 
 @pytest.fixture(params=[pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -236,6 +255,25 @@ def viewer() -> Actor:
 
 
 # The app
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Most tests of pages build an application of their own. What Werkzeug compiles of its 350 routes, and Jinja of its
+    templates, is the same each time: it is kept, or it would be half of what those tests cost."""
+    builders: dict[Any, Any] = {}
+    compile_builder = Rule._compile_builder
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, str(rule.defaults), append_unknown)
+        if key not in builders:
+            builders[key] = compile_builder(rule, append_unknown)
+        return builders[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
+        patch.setattr(Flask, "jinja_options", Flask.jinja_options | {"bytecode_cache": KeptTemplates()})
+        yield
 
 
 @pytest.fixture
