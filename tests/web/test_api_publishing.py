@@ -126,6 +126,7 @@ def test_a_compressed_body_is_inflated(as_publisher: Program, sqlite_rt: Runtime
         (gzip.compress(b"") * 100, 400),
         (b"", 400),
     ],
+    ids=["bomb", "cut short", "not compressed", "many empty members", "nothing"],
 )
 def test_bombs_and_broken_gzip_are_refused(as_publisher: Program, body: bytes, status: int) -> None:
     answer = as_publisher.send("POST", EVENTS, data=body, headers={"Content-Encoding": "gzip"})
