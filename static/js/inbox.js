@@ -38,7 +38,7 @@ document.addEventListener("submit", (event) => {
   if (menu) { menu.dataset.chosen = ""; menu.open = false; }
 }, true);
 
-document.body.addEventListener("htmx:afterSettle", () => {
+document.body.addEventListener("htmx:afterSwap", () => {
   if (!place || document.activeElement !== document.body) return;
   const row = document.getElementById(place.id) ?? rows()[Math.min(place.at, rows().length - 1)];
   row?.querySelector("a[href], summary")?.focus({ preventScroll: true });

@@ -49,8 +49,9 @@ def test_progress_survives_reloads_and_is_told_by_quarters(hub: Hub, ada: Visito
 
 
 def test_a_filtered_list_becomes_a_file(hub: Hub, ada: Visitor) -> None:
-    uids = {hub.publish("file.line", {"n": n})["uid"] for n in range(5)}
-    ada.go("/events?type=file.line")
+    kind = hub.rt.new_id("line").replace("_", ".")
+    uids = {hub.publish(kind, {"n": n})["uid"] for n in range(5)}
+    ada.go(f"/events?type={kind}")
     ada.page.get_by_role("link", name="Export all that match").click()
     ada.page.select_option("#f-format", "ndjson")
     ada.page.get_by_role("button", name="Write the file").click()

@@ -181,8 +181,8 @@ def test_bell_with_nothing_due_costs_no_process(crew: Crew) -> None:
         queue = Queue("signalbox-isolated", connection=client, serializer="json")
         wait_until(lambda: client.ttl(rung := flag_of("isolated")) < 0 and not client.exists(rung), 10, "answered")
         queue.enqueue(RUN_ISOLATED, "isolated", result_ttl=0)
-        wait_until(lambda: queue.is_empty() and not client.lrange(queue.intermediate_queue_key, 0, -1), 5, "dropped")
-        assert client.keys("rq:job:*") == []
+        wait_until(lambda: queue.is_empty() and not client.lrange(queue.intermediate_queue_key, 0, -1), 15, "dropped")
+        wait_until(lambda: client.keys("rq:job:*") == [], 15, "nothing of it is left")
 
 
 def test_poison_among_many_takes_nobody_with_it_and_costs_few_processes_not_one_each(
