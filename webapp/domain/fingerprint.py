@@ -13,7 +13,6 @@ _WORD = re.compile(r"[\w.:/@+-]*\d[\w.:/@+-]*")  # anything with a digit in it: 
 _STATUS = re.compile(r"[1-5]\d\d")  # but an HTTP status tells failures apart
 
 
-@lru_cache(maxsize=4096)
 def normalised(message: str) -> str:
     """``order o_17 not found`` becomes ``order # not found``: equal for failures that are the same."""
     unquoted = _QUOTED.sub("#", message[:MESSAGE_CHARS])
@@ -24,6 +23,7 @@ def _kept(word: str) -> str:
     return word if _STATUS.fullmatch(word) else "#"
 
 
+@lru_cache(maxsize=4096)
 def fingerprint(error_type: str, message: str) -> str:
     """Twelve hexadecimal digits that are the same for the same failure."""
     return sha256(f"{error_type}\0{normalised(message)}".encode("utf-8", "replace")).hexdigest()[:12]

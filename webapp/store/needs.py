@@ -21,13 +21,14 @@ from webapp.store.tables import deliveries
 
 # Written out, not bound: a partial index serves only a predicate that the planner can read.
 UNDISMISSED = text("deliveries.state = 'dead' AND deliveries.dismissed_at IS NULL")
+_LATER = deliveries.alias()  # once: to make it anew costs every page a millisecond
 
 
 def is_last_word() -> ColumnElement[bool]:
     """No later delivery of the same event to the same subscription took its place."""
-    d, later = deliveries.c, deliveries.alias()
-    same = (later.c.event_uid == d.event_uid, later.c.subscription_id == d.subscription_id)
-    taken_over = select(literal(1)).where(*same, later.c.replay > d.replay, later.c.state != str(State.CANCELLED))
+    d, later = deliveries.c, _LATER.c
+    same = (later.event_uid == d.event_uid, later.subscription_id == d.subscription_id)
+    taken_over = select(literal(1)).where(*same, later.replay > d.replay, later.state != str(State.CANCELLED))
     return ~taken_over.exists()
 
 

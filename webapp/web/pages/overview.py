@@ -37,7 +37,7 @@ def index() -> Response:
     now = rt.clock()
     with rt.db.read() as conn:
         needing = feed_needs.list_groups(conn, window=ACTION_CAP, limit=NEEDS_SHOWN)
-        counts = feed_events.nav_counts(conn, user_id=current_actor().id, now=now)
+        counts = render.tell_nav_counts(feed_events.nav_counts(conn, user_id=current_actor().id, now=now))
         paused = feed_overview.paused_subscriptions(conn)
         figures = read_figures(conn, name, now)
         hour = figures if name == "1h" else read_figures(conn, "1h", now)
