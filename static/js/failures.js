@@ -1,5 +1,5 @@
 // Requests of htmx that failed: said in a toast with the hub's own words and the id to find it in the log by, or in the
-// place of the part that was to come. What refreshes itself fails in silence: the badge of the connection tells of it.
+// place of the part that was to come. What refreshes itself fails without a toast: js/stale.js.
 import { placeOf } from "./skeleton.js";
 import { show } from "./toasts.js";
 

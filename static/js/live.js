@@ -72,12 +72,21 @@ function eventsChanged({ items = [], more = 0 }) {
   announce("live:events");
 }
 
-const WORDS = { live: "Live", reconnecting: "Reconnecting", polling: "Polling every 5 s" };
+const WORDS = { live: "Live", behind: "Not up to date", reconnecting: "Reconnecting", polling: "Polling every 5 s" };
+let connection = "";
+let isBehind = false;
 function badge(state) {
+  connection = state;
+  const shown = isBehind && state === "live" ? "behind" : state;
   const element = document.getElementById("connection");
-  if (!element || element.dataset.state === state) return;
-  element.dataset.state = state;
-  element.textContent = WORDS[state];
+  if (!element || element.dataset.state === shown) return;
+  element.dataset.state = shown;
+  element.textContent = WORDS[shown];
+  element.title = shown === "behind" ? "A part of this page could not be refreshed. It is tried again." : "";
+}
+export function setBehind(value) {
+  isBehind = value;
+  if (connection) badge(connection);
 }
 
 let downSince = null;

@@ -42,6 +42,22 @@ def test_badge_follows_the_connection_when_the_hub_goes_away_and_comes_back(visi
         ada.leave()  # its troubles: refused connections, while there was nobody to connect to
 
 
+def test_part_that_could_not_be_refreshed_is_told_of_and_asked_for_again(hub: Hub, ada: Visitor) -> None:
+    kind = hub.rt.new_id("stale").replace("_", ".")
+    ada.go(f"/events?type={kind}")
+    ada.wait_live()
+    ada.page.route("**/events?type=*", lambda route: route.fulfill(status=503, body=""))
+    uid = hub.publish(kind)["uid"]
+    badge = ada.page.locator("#connection")
+    expect(badge).to_have_attribute("data-state", "behind", timeout=PATIENCE_MS)
+    expect(badge).to_have_text("Not up to date")
+    expect(ada.page.locator("#toasts [data-toast]")).to_have_count(0)
+    ada.page.unroute("**/events?type=*")
+    expect(ada.page.locator(f"[data-live-id='{uid}']")).to_be_visible(timeout=PATIENCE_MS)
+    expect(badge).to_have_text("Live", timeout=PATIENCE_MS)
+    ada.troubles.clear()  # the console tells of each 503
+
+
 def test_page_catches_up_with_what_happened_while_the_web_was_down(visit: Callable[..., Visitor]) -> None:
     with running_hub() as hub:
         hub.create_user("ada")

@@ -26,6 +26,7 @@ SCRIPTS = (
     "guard",
     "checks",
     "failures",
+    "stale",
     "skeleton",
 )
 VENDORED = {"uplot": "vendor/uplot/uPlot.min.css"}  # sheets of others that may be joined: they point to nothing
