@@ -19,10 +19,11 @@ from webapp.domain.policies import MAX_BATCH
 from webapp.store import needs
 from webapp.store import tables as t
 from webapp.store.engine import within
-from webapp.store.paging import LIMIT, NEWER_CAP, SCAN, Page, page_of
+from webapp.store.paging import LIMIT, NEWER_CAP, Page, page_of
 
 ATTEMPTS_SHOWN = 100
 STATES_CAP = 1_000
+STATES_SCAN = 5_000
 STACK_CHARS = 20_000
 TEXT_CHARS = 2_000
 RESULT_CHARS = 8_000
@@ -199,14 +200,16 @@ def find_view(conn: Connection, delivery_id: str) -> DeliveryView | None:
     )
 
 
-def count_states(conn: Connection, subscription_id: str = "") -> dict[str, int]:
+def count_states(conn: Connection, subscription_id: str = "", *, needing: int | None = None) -> dict[str, int]:
     """How many deliveries are in each state of ``COUNTED``; each count stops at ``STATES_CAP + 1``.
 
-    Of one subscription, only its newest ``SCAN`` deliveries are looked at: no index leads to subscription and state.
+    Of one subscription, only its newest ``STATES_SCAN`` are looked at: no index leads to subscription and state.
+    ``needing``: how many need action, of all, when that is known already.
     """
     if subscription_id:
         return _count_of_one(conn, subscription_id)
-    parts = [select(literal(ACTION).label("state"), literal(needs.count_needing(conn, STATES_CAP)).label("n"))]
+    needing = needs.count_needing(conn, STATES_CAP) if needing is None else min(needing, STATES_CAP + 1)
+    parts = [select(literal(ACTION).label("state"), literal(needing).label("n"))]
     for state in COUNTED[1:]:
         some = _filtered(select(t.deliveries.c.id), DeliveryFilter(state)).limit(STATES_CAP + 1)
         parts.append(select(literal(state).label("state"), func.count().label("n")).select_from(some.subquery()))
@@ -215,7 +218,9 @@ def count_states(conn: Connection, subscription_id: str = "") -> dict[str, int]:
 
 def _count_of_one(conn: Connection, subscription_id: str) -> dict[str, int]:
     d = t.deliveries.c
-    newest = select(d.id).where(d.subscription_id == subscription_id).order_by(d.id.desc()).limit(SCAN).subquery()
+    newest = (
+        select(d.id).where(d.subscription_id == subscription_id).order_by(d.id.desc()).limit(STATES_SCAN).subquery()
+    )
     query = select(d.state, func.count().label("n")).join_from(newest, t.deliveries, d.id == newest.c.id)
     counts = {row.state: row.n for row in conn.execute(query.group_by(d.state))}
     counts[ACTION] = needs.count_needing(conn, STATES_CAP, subscription_id)

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from webapp.domain.preferences import Preferences
 from webapp.domain.reasons import reason_in_words
+from webapp.web.browsers import browser_in_words
 
 SHOWN_CHARS = 100_000  # of a JSON text; the rest is left to the JSON link
 INDENT = "  "
@@ -224,7 +225,7 @@ def install(app: Flask, clock_of: Callable[[], datetime], chosen: Callable[[], P
     filters: dict[str, Callable[..., Any]] = {
         "duration": duration, "rough": rough, "bytes": size, "number": number, "capped": capped, "iso": iso,
         "exact": lambda at: exact(at, chosen().shown_zone), "here": lambda at: clock(at, chosen().shown_zone), "axis": axis, "sender": sender, "clock": clock, "wall": wall, "clock_and_day": clock_and_day, "json_tokens": json_tokens, "ago": ago, "until": until, "since": since,
-        "reason": reason_in_words,
+        "reason": reason_in_words, "browser": browser_in_words,
     }  # fmt: skip
     app.jinja_env.filters.update(filters)
     app.jinja_env.globals.update(state_tone=state_tone, preferences=chosen)

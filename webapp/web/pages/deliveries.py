@@ -21,6 +21,7 @@ from webapp.services.needs import AT_ONCE
 from webapp.store import feed_deliveries as feed
 from webapp.store import feed_needs
 from webapp.store.feed_case import find_case
+from webapp.store.feed_events import nav_counts
 from webapp.store.feed_log import AT_ONCE as AT_ONCE_LINES
 from webapp.store.feed_log import last_lines, lines_after
 from webapp.store.feed_subscriptions import list_names
@@ -74,7 +75,8 @@ def index() -> Response:
     key = None if wanted.state else feed_needs.GroupKey.parse(request.args.get("group", ""))
     with rt.db.read() as conn:
         page, group = _find(conn, wanted, key, before)
-        counts = feed.count_states(conn, wanted.subscription)
+        told = render.tell_nav_counts(nav_counts(conn, user_id=current_actor().id, now=rt.clock()))
+        counts = feed.count_states(conn, wanted.subscription, needing=told.deliveries)
         names = list_names(conn)
     return list_or_part(
         "deliveries/index.html",
