@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webapp.domain.errors import Fault
-from webapp.domain.faults import MAX_FAULTS, pointer, refusal, shown
+from webapp.domain.faults import MAX_FAULTS, SUGGESTED, pointer, refusal, shown, unknown_fields
 
 anything = st.text(st.characters())
 
@@ -48,3 +48,18 @@ def test_refusal_takes_the_slug_of_its_only_kind_and_cuts_the_list() -> None:
     assert refusal("general", "thing", [fault, Fault("/y", "other", "")], own_slugs={"own"}).slug == "general"
     many = refusal("general", "thing", [fault] * 50)
     assert (len(many.faults), many.detail) == (MAX_FAULTS, "50 things are wrong with the thing.")
+
+
+def test_unknown_field_names_the_one_that_was_meant() -> None:
+    known = ("name", "time_zone", "cron")
+    [fault] = unknown_fields("A schedule", {"timezone": 1, "cron": 2}, known)
+    assert fault == Fault("/timezone", "unknown-field", "A schedule has no field 'timezone'; you may mean 'time_zone'.")
+    [far] = unknown_fields("A schedule", ["colour"], known, "/at")
+    assert far == Fault("/at/colour", "unknown-field", "A schedule has no field 'colour'.")
+
+
+def test_only_the_first_unknown_fields_are_compared() -> None:
+    many = unknown_fields("A schedule", [f"cron{n}" for n in range(50)], ("cron",))
+    assert ["you may mean" in one.message for one in many] == [True] * SUGGESTED + [False] * (50 - SUGGESTED)
+    [long] = unknown_fields("A schedule", ["cron" * 1000], ("cron",))
+    assert "you may mean" not in long.message

@@ -8,7 +8,7 @@ from typing import Any
 from webapp.domain.backtest import rule_to_test
 from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import Fault, Refused
-from webapp.domain.faults import pointer, refusal, shown
+from webapp.domain.faults import refusal, unknown_fields
 from webapp.domain.routing import Rule, parse_pattern
 
 FIELDS = ("pattern", "condition", "subscription_id", "before")
@@ -29,11 +29,7 @@ def parse_backtest(document: Any) -> BacktestDraft:
     if not isinstance(document, dict):
         fault = Fault("", "wrong-type", "A backtest is a JSON object with a pattern, and a condition if there is one.")
         raise refusal("invalid-subscription", "backtest", [fault])
-    faults = [
-        Fault(pointer(key), "unknown-field", f"A backtest has no field {shown(key)!r}.")
-        for key in document
-        if key not in FIELDS
-    ]
+    faults = unknown_fields("A backtest", document, FIELDS)
     pattern, condition, tree = "", None, document.get("condition")
     try:
         pattern = parse_pattern(document.get("pattern"))

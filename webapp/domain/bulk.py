@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from webapp.domain.errors import Fault, Refused
-from webapp.domain.faults import pointer, refusal, shown
+from webapp.domain.faults import refusal, unknown_fields
 from webapp.domain.lifecycle import FINAL, OPEN, State
 from webapp.domain.selections import Selection, parse_selection
 
@@ -67,10 +67,7 @@ def parse_bulk(document: Any, now: datetime, *, with_reason: bool = True) -> Bul
     """The draft that ``document`` (parsed JSON) describes. Raises ``Refused`` (422) with every fault."""
     if not isinstance(document, dict):
         raise refusal("invalid-bulk", "bulk operation", [Fault("", "wrong-type", "Must be an object.")])
-    faults = [
-        Fault(pointer(key), "unknown-field", f"A bulk operation has no field {shown(key)!r}.")
-        for key in document.keys() - set(FIELDS)
-    ]
+    faults = unknown_fields("A bulk operation", document, FIELDS)
     kind, selection = document.get("kind"), Selection()
     if kind not in tuple(Kind):
         faults.append(Fault("/kind", "unknown-choice", f"Choose one of {', '.join(Kind)}."))

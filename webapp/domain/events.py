@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from webapp.domain.errors import Fault
-from webapp.domain.faults import CONTROL, pointer, refusal, shown
+from webapp.domain.faults import CONTROL, pointer, refusal, shown, unknown_fields
 from webapp.domain.instants import iso, iso_or_none, parse_instant
 from webapp.domain.jsontext import parse_json, to_text_of_sound
 from webapp.domain.timing import deliver_at_of
@@ -116,10 +116,9 @@ def parse_event(document: Any, *, default_source: str, now: datetime) -> EventDr
         faults.append(Fault("/type", "required", "Every event has a type, for example order.paid."))
     for name, value in document.items():
         check = _CHECKS.get(name)
-        if check is None:
-            faults.append(Fault(pointer(name), "unknown-field", f"An event has no field {shown(name)!r}."))
-        else:
+        if check is not None:
             check(value, faults)
+    faults += unknown_fields("An event", document, _CHECKS)
     instant = _timestamp(document.get("timestamp"), now, faults)
     deliver_at = deliver_at_of(document, now, faults)
     if faults:

@@ -10,7 +10,7 @@ from typing import Any
 from webapp.domain.condition_text import parse_condition_text
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.events import STATUSES
-from webapp.domain.faults import pointer, refusal, shown
+from webapp.domain.faults import pointer, refusal, unknown_fields
 from webapp.domain.instants import iso
 from webapp.domain.lifecycle import State
 from webapp.domain.operators import parse_moment
@@ -56,10 +56,7 @@ def parse_export(document: Any, now: datetime) -> ExportDraft:
     """The draft that ``document`` (parsed JSON) describes. Raises ``Refused`` (422) with every fault."""
     if not isinstance(document, dict):
         raise refusal("invalid-export", "export", [Fault("", "wrong-type", "Must be an object.")])
-    faults = [
-        Fault(pointer(key), "unknown-field", f"An export has no field {shown(key)!r}.")
-        for key in document.keys() - set(FIELDS)
-    ]
+    faults = unknown_fields("An export", document, FIELDS)
     what, format, payloads = document.get("what"), document.get("format", "csv"), document.get("payloads", False)
     if not isinstance(what, str) or what not in FORMATS:
         faults.append(Fault("/what", "unknown-choice", f"Choose one of {', '.join(FORMATS)}."))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from webapp.domain.errors import Fault, Refused
@@ -16,6 +17,7 @@ from webapp.domain.errors import Fault, Refused
 SHOWN_CHARS = 80
 POINTER_CHARS = 256
 MAX_FAULTS = 20
+SUGGESTED = 5
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
@@ -26,6 +28,21 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 def pointer(*parts: str | int) -> str:
     """The JSON Pointer to ``parts``; parts that could not be sent back are cut and cleaned."""
     return "".join("/" + _clean(str(part))[:POINTER_CHARS].replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def unknown_fields(noun: str, document: Iterable[str], known: Collection[str], at: str = "") -> list[Fault]:
+    """A fault for each field that ``noun`` ("An event") does not have; the first few name the one that was meant."""
+    strange = [name for name in document if name not in known]
+    return [
+        Fault(at + pointer(name), "unknown-field", f"{noun} has no field {shown(name)!r}{_meant(n, name, known)}.")
+        for n, name in enumerate(strange)
+    ]
+
+
+def _meant(n: int, name: str, known: Collection[str]) -> str:
+    """Only for a few short ones: to compare takes long, and senders may be hostile."""
+    close = get_close_matches(name, known, n=1, cutoff=0.7) if n < SUGGESTED and len(name) <= SHOWN_CHARS else []
+    return f"; you may mean {close[0]!r}" if close else ""
 
 
 def shown(value: Any) -> str:

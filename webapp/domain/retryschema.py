@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from webapp.domain.errors import Fault
-from webapp.domain.faults import pointer, shown
+from webapp.domain.faults import pointer, shown, unknown_fields
 
 MAX_ATTEMPTS = 100
 MAX_FACTOR = 10
@@ -53,8 +53,7 @@ def check_policy(document: Any, prefix: str) -> list[Fault]:
             faults += _check_number(value, at, *_RANGES[key])
         elif key in _CHECKS:
             faults += _CHECKS[key](value, at)
-        else:
-            faults.append(Fault(at, "unknown-field", f"A retry policy has no field {shown(key)!r}."))
+    faults += unknown_fields("A retry policy", document, (*_RANGES, *_CHECKS), prefix)
     return faults or _check_together(document, prefix)
 
 

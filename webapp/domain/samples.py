@@ -9,7 +9,7 @@ from typing import Any
 
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.events import parse_event
-from webapp.domain.faults import CONTROL, pointer, refusal, shown
+from webapp.domain.faults import CONTROL, pointer, refusal, shown, unknown_fields
 from webapp.domain.jsontext import to_text
 
 KEPT = ("type", "version", "source", "subject", "payload", "labels")  # the rest is of one sending only
@@ -56,12 +56,7 @@ def name_faults(name: Any) -> list[Fault]:
 
 
 def _event_faults(event: Mapping[str, Any], now: datetime) -> list[Fault]:
-    told = ", ".join(KEPT)
-    faults = [
-        Fault("/event" + pointer(key), "unknown-field", f"A sample has no field {shown(key)!r}; known: {told}.")
-        for key in event
-        if key not in KEPT
-    ]
+    faults = unknown_fields("A sample", event, KEPT, "/event")
     try:
         parse_event({key: event[key] for key in KEPT if key in event}, default_source="sample", now=now)
     except Refused as refused:

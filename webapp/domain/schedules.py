@@ -18,7 +18,7 @@ from croniter import CroniterError, croniter
 
 from webapp.domain.errors import Fault, Refused
 from webapp.domain.events import EventDraft, parse_event
-from webapp.domain.faults import pointer, refusal, shown
+from webapp.domain.faults import refusal, shown, unknown_fields
 from webapp.domain.names import read_name
 
 CRON_CHARS = 200
@@ -55,11 +55,7 @@ def parse_schedule(document: Any, now: datetime) -> ScheduleDraft:
     if not isinstance(document, dict):
         fault = Fault("", "wrong-type", "A schedule is a JSON object with a name, a cron expression and a type.")
         raise refusal("invalid-schedule", "schedule", [fault])
-    faults = [
-        Fault(pointer(key), "unknown-field", f"A schedule has no field {shown(key)!r}.")
-        for key in document
-        if key not in FIELDS
-    ]
+    faults = unknown_fields("A schedule", document, FIELDS)
     name = read_name(document.get("name"), faults)
     cron = _cron(document.get("cron"), now, faults)
     zone = _zone(document.get("time_zone"), faults)

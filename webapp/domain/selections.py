@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from webapp.domain.conditions import Condition, parse_condition
 from webapp.domain.errors import Fault, Refused
-from webapp.domain.faults import CONTROL, pointer, refusal, shown
+from webapp.domain.faults import CONTROL, pointer, refusal, unknown_fields
 from webapp.domain.instants import iso
 from webapp.domain.lifecycle import State
 from webapp.domain.operators import parse_moment
@@ -77,8 +77,7 @@ class _Reader:
         if not isinstance(document, dict):
             self.faults.append(Fault(self.at, "wrong-type", "Must be an object."))
             return None
-        for key in document.keys() - set(FIELDS):
-            self.fault(key, "unknown-field", f"A selection has no field {shown(key)!r}; known: {', '.join(FIELDS)}.")
+        self.faults += unknown_fields("A selection", document, FIELDS, self.at)
         given = {name: value for name, value in document.items() if value is not None and name in FIELDS}
         values = {name: self.value(name, given[name]) for name in FIELDS if name in given}
         self.in_order(values, *MOMENTS[:2])

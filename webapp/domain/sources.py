@@ -10,7 +10,7 @@ from typing import Any
 from webapp.domain import consumed
 from webapp.domain.consumed import CONSUMED
 from webapp.domain.errors import Fault
-from webapp.domain.faults import CONTROL, pointer, refusal, shown
+from webapp.domain.faults import CONTROL, pointer, refusal, shown, unknown_fields
 from webapp.domain.names import read_name
 from webapp.domain.signatures import ALGORITHMS, ENCODINGS, PUBLIC_KEY, TIMED, TOLERANCE_S, UNSIGNED, public_key
 from webapp.domain.signatures import KINDS as VERIFIED
@@ -53,11 +53,7 @@ def parse_source(document: Any, kind: str | None = None) -> SourceDraft:
     if not isinstance(document, dict):
         fault = Fault("", "wrong-type", "A source is a JSON object with a name and a kind.")
         raise refusal("invalid-source", "source", [fault])
-    faults = [
-        Fault(pointer(key), "unknown-field", f"A source has no field {shown(key)!r}.")
-        for key in document
-        if key not in FIELDS
-    ]
+    faults = unknown_fields("A source", document, FIELDS)
     name = read_name(document.get("name"), faults)
     chosen = _kind(document.get("kind"), kind, faults)
     draft = SourceDraft(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from webapp.domain.conditions import parse_condition
 from webapp.domain.errors import Fault, Refused
-from webapp.domain.faults import pointer, refusal, shown
+from webapp.domain.faults import refusal, unknown_fields
 from webapp.domain.names import read_name
 from webapp.domain.optionschema import check_options
 from webapp.domain.policies import Policies, parse_policies
@@ -83,11 +83,7 @@ def parse_subscription(document: Any, known_handlers: Mapping[str, Mapping[str, 
     if not isinstance(document, dict):
         fault = Fault("", "wrong-type", "A subscription is a JSON object with a name, a pattern and a handler.")
         raise refusal("invalid-subscription", "subscription", [fault])
-    faults = [
-        Fault(pointer(key), "unknown-field", f"A subscription has no field {shown(key)!r}.")
-        for key in document
-        if key not in FIELDS
-    ]
+    faults = unknown_fields("A subscription", document, FIELDS)
     name = read_name(document.get("name"), faults)
     pattern = _unless_refused(lambda: parse_pattern(document.get("pattern")), faults)
     tree = document.get("condition")

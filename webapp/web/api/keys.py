@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response
 
 from webapp.domain.errors import Fault, Refused
-from webapp.domain.faults import pointer, shown
+from webapp.domain.faults import pointer, unknown_fields
 from webapp.domain.instants import iso, iso_or_none, parse_instant
 from webapp.domain.key_limits import PATTERN_CHARS, PATTERNS, SCOPES, KeyLimits
 from webapp.domain.retry import parse_duration
@@ -128,11 +128,7 @@ def _read(fields: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
     document = read_json()
     if not isinstance(document, dict):
         raise Refused("invalid-key", "An API key is a JSON object.")
-    faults = [
-        Fault(pointer(name), "unknown-field", f"An API key has no field {shown(name)!r} here.")
-        for name in document
-        if name not in fields
-    ]
+    faults = unknown_fields("An API key", document, fields)
     faults += [
         Fault(pointer(name), "wrong-type", "This is of the wrong type.")
         for name, value in document.items()

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 
 from webapp.domain.errors import Conflict, Fault, Refused
-from webapp.domain.faults import pointer, shown
+from webapp.domain.faults import unknown_fields
 from webapp.domain.instants import iso
 from webapp.services import read_only as service
 from webapp.web.api.blueprint import answer, bp, operation
@@ -55,11 +55,7 @@ def _document() -> dict[str, Any]:
 def _wanted(document: Any) -> tuple[bool, str]:
     if not isinstance(document, dict):
         raise Refused("invalid-reason", "The switch is a JSON object.")
-    faults = [
-        Fault(pointer(key), "unknown-field", f"The switch has no field {shown(key)!r}.")
-        for key in document
-        if key not in ("read_only", "reason")
-    ]
+    faults = unknown_fields("The switch", document, ("read_only", "reason"))
     on, reason = document.get("read_only"), document.get("reason", "")
     if not isinstance(on, bool):
         faults.append(Fault("/read_only", "wrong-type", "Must be true or false."))

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 
 from webapp.domain.errors import Fault, NotFound, Refused
-from webapp.domain.faults import pointer, shown
+from webapp.domain.faults import pointer, shown, unknown_fields
 from webapp.domain.instants import iso
 from webapp.services import secrets as service
 from webapp.services.secrets import SecretInfo
@@ -116,11 +116,7 @@ def _texts(*names: str) -> dict[str, str]:
     document = read_json()
     if not isinstance(document, dict):
         raise Refused("invalid-secret", "A secret is a JSON object.")
-    faults = [
-        Fault(pointer(key), "unknown-field", f"A secret has no field {shown(key)!r} here.")
-        for key in document
-        if key not in names
-    ]
+    faults = unknown_fields("A secret", document, names)
     faults += [
         Fault(pointer(key), "wrong-type", "Must be text.")
         for key, value in document.items()
