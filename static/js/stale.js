@@ -15,6 +15,7 @@ const refreshesItself = ({ verb, elt, triggeringEvent }) => verb === "get" && el
 function missed({ detail: { xhr, requestConfig } }) {
   if (!refreshesItself(requestConfig)) return;
   const { path, elt: { id } } = requestConfig;
+  if (document.getElementById(id)?.querySelector(".not-loaded")) return; // it was not there yet: js/failures.js says so in its place
   const times = behind.get(id) ?? 0;
   behind.set(id, times + 1);
   setBehind(true);

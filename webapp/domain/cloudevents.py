@@ -58,17 +58,6 @@ _NOT_IN_URIS = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]|%(?![0-9A-Fa-
 # In
 
 
-def from_cloudevent(attrs: Mapping[str, Any], data: Any = NO_DATA) -> dict[str, Any]:
-    """The document for ``parse_event``. ``data`` is a JSON value, text, bytes or ``NO_DATA``.
-
-    Raises ``Refused`` (422) with pointers to attributes.
-    """
-    document, faults = _read(attrs, data)
-    if faults:
-        raise refusal("invalid-event", "event", faults, own_slugs=OWN_SLUGS)
-    return document
-
-
 def draft_of_cloudevent(attrs: Mapping[str, Any], data: Any, now: datetime) -> EventDraft:
     """The event, checked like every other. Raises ``Refused`` with all faults, pointing to attributes."""
     document, faults = _read(attrs, data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,11 +122,6 @@ class Ticket:
             return []
         middle = len(self.items) // 2
         return [Ticket(self.items[:middle]), Ticket(self.items[middle:])]
-
-
-def size_of(tickets: Iterable[Ticket]) -> int:
-    """How many events that is."""
-    return sum(len(ticket.items) for ticket in tickets)
 
 
 def _accepted(plan: Plan) -> Accepted:

@@ -71,12 +71,6 @@ def write_preferences(conn: Connection, user_id: str, document: Mapping[str, Any
         conn.execute(notification_preferences.insert(), {"user_id": user_id, **values})
 
 
-def named_subscriptions(conn: Connection, ids: Sequence[str]) -> dict[str, str]:
-    """Their names, by id."""
-    s = t.subscriptions.c
-    return {row.id: row.name for row in conn.execute(select(s.id, s.name).where(s.id.in_(ids)))}
-
-
 def living_subscriptions(conn: Connection, limit: int = 200) -> Sequence[Any]:
     """Id and name of those that can be chosen, by name."""
     s = t.subscriptions.c

@@ -6,7 +6,6 @@ The checks store nothing; only the last two views of this file save.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,17 +210,3 @@ def _handler_named(name: str) -> HandlerInfo | None:
 
 def _url(subscription_id: str) -> str:
     return url_for("subscriptions.show", subscription_id=subscription_id)
-
-
-def schema_example(schema: dict[str, Any]) -> str:
-    """An options document that shows every property, from its examples and defaults."""
-    return json.dumps({name: _sample(one) for name, one in schema.get("properties", {}).items()}, indent=2)
-
-
-def _sample(schema: dict[str, Any]) -> Any:
-    if schema.get("examples"):
-        return schema["examples"][0]
-    if "default" in schema:
-        return schema["default"]
-    kind = schema.get("type", "string")
-    return {"integer": 0, "number": 0, "boolean": False, "object": {}, "array": []}.get(str(kind), "")
